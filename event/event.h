@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EVENT_EVENT_H
+#define EVENT_EVENT_H
+
+#include "base/arena.h"
+#include "base/crypto.h"
+#include "base/err.h"
+
+/* One webhook as it was received, and its envelope: the one structure every folder above passes
+ * around. The strings and the body are borrowed: whoever fills an event says how long they live. */
+
+/* How an event came into the log. The values are stored: never renumber. */
+enum event_origin {
+	EVENT_ORIGIN_WEBHOOK = 0,
+	EVENT_ORIGIN_BACKFILL = 1,
+	EVENT_ORIGIN_POLL = 2,
+	EVENT_ORIGIN_RECONCILE = 3,
+	EVENT_ORIGIN_IMPORT = 4,
+	EVENT_ORIGIN_REPLAY = 5,
+};
+
+/* The answer of the signature check at ingest. The values are stored: never renumber. */
+enum event_verified {
+	EVENT_VERIFIED_NONE = 0,   /* the source has no secret */
+	EVENT_VERIFIED_OK = 1,     /* a signature over the raw body matched */
+	EVENT_VERIFIED_FAILED = 2, /* admitted by an operator although it did not match */
+};
+
+/* The event has the same source, hook id and delivery id as event same_key_seq but another body. */
+#define EVENT_FLAG_KEY_REUSED 0x0001u
+
+struct event_header {
+	struct bytes name;
+	/* Exactly as received, or, for a header that carries a secret, "redacted:<salted hash>". */
+	struct bytes value;
+};
+
+struct event {
+	uint64_t seq;            /* given by the log; 0 before */
+	int64_t received_at_us;  /* given by the log; never goes backwards from one seq to the next */
+	unsigned flags;          /* EVENT_FLAG_*; given by the log */
+	uint64_t same_key_seq;   /* given by the log with EVENT_FLAG_KEY_REUSED, else 0 */
+	enum event_origin origin;
+	enum event_verified verified;
+	struct bytes source;     /* name of the source that received it */
+	struct bytes provider;   /* "github", ... */
+	struct bytes event;      /* the provider's name of the event type, "" when it named none */
+	struct bytes delivery;   /* the provider's id of the delivery, "" when it gave none */
+	struct bytes hook;       /* the provider's id of the hook, "" when it gave none */
+	struct bytes scheme;     /* what was verified: "hmac-sha256", "none" */
+	struct bytes key_id;     /* which of the source's keys matched, "" when none */
+	struct bytes method;     /* "POST" */
+	struct bytes path;       /* "/in/github" */
+	struct bytes query;      /* without "?", "" when there was none */
+	struct bytes content_type;
+	struct bytes remote;     /* address of the peer, "203.0.113.7:41234" */
+	const struct event_header *headers;
+	size_t header_count;
+	struct bytes body;       /* exactly as received */
+	unsigned char body_sha256[SHA256_BYTES];
+};
+
+/* Appends the envelope (everything but seq, received_at, flags, same_key_seq and the body, which the
+ * record carries beside it) to out as one msgpack map with short string keys; docs/on-disk-format.md
+ * lists them. Borrows ev. */
+void event_encode(const struct event *ev, struct buf *out);
+
+/* Reads an envelope written by event_encode. The strings of *ev point into data, the header list is
+ * in a; both must outlive *ev. Fields the record carries stay untouched. Unknown keys are skipped, so
+ * an older program reads a newer record. Only for bytes whose checksum was verified.
+ * RC_CORRUPT: not such an envelope. */
+enum rc event_decode(struct bytes data, struct arena *a, struct event *ev, struct err *e) MUST_CHECK;
+
+/* The value of the header of that name (case ignored), or a run with data NULL. */
+struct bytes event_header_value(const struct event *ev, const char *name);
+
+/* The JSON document an event carries: its body, or the decoded `payload` field when the content type
+ * is application/x-www-form-urlencoded (WHATWG URL §5.1). The result points into ev->body or into a.
+ * RC_INVALID: a form without a payload field, or with a broken percent escape. */
+enum rc event_payload(const struct event *ev, struct arena *a, struct bytes *json, struct err *e)
+	MUST_CHECK;
+
+/* "webhook", "backfill", ... Static storage. */
+const char *event_origin_name(enum event_origin origin);
+
+/* Appends ev as one JSON object on one line, without the newline: the NDJSON form of `log show
+ * --json`, `log tail --json` and `replay`. The body is "body" when it is UTF-8, else "body_base64";
+ * both give back the exact bytes. docs/reference/ndjson.md lists the keys. */
+void event_put_json(struct buf *out, const struct event *ev);
+
+#endif

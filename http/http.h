@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* The HTTP client: one connection that is kept open and reused. The only user of curl/curl.h. Follows
+ * no redirects and ignores the proxy variables of the environment: a target is what was named. */
+
+struct http_client;
+
+struct http_options {
+	int64_t connect_timeout_ms; /* 0: 5,000 */
+	int64_t timeout_ms;         /* for one whole request; 0: 10,000 */
+	const char *user_agent;     /* borrowed until http_client_free; NULL: "hooklog" */
+};
+
+struct http_header {
+	struct bytes name, value;
+};
+
+struct http_response {
+	int status;
+	int64_t retry_after_s; /* of the Retry-After header in seconds (RFC 9110 §10.2.3); -1: none */
+	struct buf body;       /* at most HTTP_ANSWER_BYTES, the rest is dropped; owned by the caller */
+};
+
+#define HTTP_ANSWER_BYTES ((size_t)1024 * 1024)
+
+/* Owned by the caller until http_client_free. One thread at a time; several clients in several threads
+ * are fine. */
+enum rc http_client_new(struct http_client **c, const struct http_options *options, struct err *e)
+	MUST_CHECK;
+void http_client_free(struct http_client *c);
+
+/* Sends one request and waits for the whole answer. Headers go out exactly as given, in order; Host,
+ * Content-Length and Connection come from the client, and no "Expect" is sent. Names and values must
+ * not contain CR, LF or NUL. *response must be zeroed or hold an older answer, whose body buffer is
+ * reused; http_response_free at the end.
+ * RC_INVALID: not an http:// or https:// URL, or a header that cannot be sent. RC_IO: no answer
+ * (connection refused, timeout, TLS): the message names the URL. Any status is RC_OK. */
+enum rc http_request(struct http_client *c, const char *method, const char *url,
+	const struct http_header *headers, size_t header_count, struct bytes body,
+	struct http_response *response, struct err *e) MUST_CHECK;
+
+void http_response_free(struct http_response *response);
+
+#endif

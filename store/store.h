@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "event/event.h"
+
+/* The log: every event ever received, numbered from 1 without gaps, in LMDB segments, never changed
+ * (docs/adr/0003-log-format-and-durability.md, docs/on-disk-format.md). One process writes, any number
+ * of processes read. The only user of lmdb.h, zstd.h and xxhash.h. */
+
+struct store;        /* the writing side; one per log in the world, guarded by a file lock */
+struct store_reader; /* the reading side; one thread at a time */
+
+#define STORE_LOG_ID_BYTES 16
+#define STORE_CHAIN_BYTES SHA256_BYTES
+
+struct store_options {
+	const char *dir;            /* the log's folder, made when missing */
+	uint64_t segment_bytes_max; /* a segment that grew to this is sealed; 0: default */
+	int64_t segment_age_s_max;  /* a segment this old is sealed at the next append; 0: default */
+	size_t queue_events_max;    /* appends waiting for the writer; more get RC_FULL; 0: default */
+	size_t commit_events_max;   /* events one commit takes at most; 0: default */
+};
+
+/* Opens or creates the log and starts its writer thread. Checks the file system, syncs what a killed
+ * predecessor may have left unsynced, rolls the dedupe index forward. Owned by the caller until
+ * store_close.
+ * RC_AGAIN: another process is writing this log (id log.locked). RC_INVALID: unsuitable file system or
+ * unknown format version. RC_CORRUPT: damaged; run `hooklog log verify`. RC_FULL, RC_IO. */
+enum rc store_open(struct store **s, const struct store_options *options, struct err *e) MUST_CHECK;
+
+/* Waits for everything submitted to be committed and called back, then closes. NULL is fine. */
+void store_close(struct store *s);
+
+struct store_result {
+	enum rc rc;        /* RC_OK: on disk */
+	uint64_t seq;      /* with RC_OK: the event's number, or with duplicate that of the first one */
+	bool duplicate;    /* same source, hook id, delivery id and body are already in the log as seq */
+	struct err err;    /* with any other rc */
+};
+
+/* Runs in the writer thread once the commit that holds the event is on disk or has failed; must be
+ * short and must not call into the store. result is borrowed. */
+typedef void (*store_done_fn)(const struct store_result *result, void *context);
+
+/* Hands ev to the writer, which commits whatever is queued as one transaction. Borrows ev and all it
+ * points to until done was called; done is called exactly once when RC_OK is returned and never
+ * otherwise. ev->seq, flags and received_at_us are ignored. Any thread.
+ * Events without a delivery id are never duplicates of each other.
+ * RC_FULL: the queue is full. RC_INVALID: envelope or body over the limits. RC_IO: the writer has
+ * stopped after a failed sync or damage; the process must be restarted (store_failed). */
+enum rc store_submit(struct store *s, const struct event *ev, store_done_fn done, void *context,
+	struct err *e) MUST_CHECK;
+
+/* store_submit, and waits for the answer. */
+struct store_result store_append(struct store *s, const struct event *ev);
+
+/* Whether the log takes appends now: RC_OK; RC_FULL: disk or map are full, it will recover by itself;
+ * RC_IO or RC_CORRUPT: the writer stopped for good and *e says why. Any thread, cheap. */
+enum rc store_health(struct store *s, struct err *e) MUST_CHECK;
+
+/* ---- reading ---- */
+
+/* Opens an existing log for reading, in the writer's process or another one. Owned by the caller.
+ * RC_NOTFOUND: there is no log in dir. RC_INVALID, RC_CORRUPT, RC_IO. */
+enum rc store_reader_open(struct store_reader **r, const char *dir, struct err *e) MUST_CHECK;
+
+/* NULL is fine. */
+void store_reader_close(struct store_reader *r);
+
+struct store_record {
+	struct event event;
+	unsigned char chain[STORE_CHAIN_BYTES]; /* over this and all earlier records */
+	uint64_t stored_bytes;                  /* size on disk */
+};
+
+/* Copies records seq, seq+1, ... into a until max_count records or max_bytes of decoded bytes are
+ * reached (at least one), and sets *records and *count. Ends the LMDB read transaction before it
+ * returns. Checks every record's checksum and number. *count is 0 when seq is past the end of the log.
+ * RC_NOTFOUND: seq is before the first record still held. RC_CORRUPT: a record is damaged; *e names its
+ * seq. */
+enum rc store_read(struct store_reader *r, uint64_t seq, size_t max_count, size_t max_bytes,
+	struct arena *a, const struct store_record **records, size_t *count, struct err *e) MUST_CHECK;
+
+struct store_span {
+	unsigned char log_id[STORE_LOG_ID_BYTES];
+	uint64_t first_seq; /* 1, or more once old segments were removed; 0: the log is empty */
+	uint64_t last_seq;  /* 0: the log is empty */
+};
+
+enum rc store_span(struct store_reader *r, struct store_span *span, struct err *e) MUST_CHECK;
+
+/* Waits until the log holds an event after seq: RC_OK; RC_AGAIN: timeout_ms passed or wake_fd (-1: none)
+ * became readable. Woken by the append itself, also from another process. */
+enum rc store_wait(struct store_reader *r, uint64_t seq, int64_t timeout_ms, int wake_fd,
+	struct err *e) MUST_CHECK;
+
+/* Sets *seq to the first event received at or after at_us, or to last_seq + 1 when there is none. */
+enum rc store_seq_at(struct store_reader *r, int64_t at_us, uint64_t *seq, struct err *e) MUST_CHECK;
+
+struct store_segment_stat {
+	char name[32];
+	uint64_t first_seq, last_seq;
+	uint64_t file_bytes;
+	int64_t first_at_us, last_at_us;
+	bool sealed;
+};
+
+/* Lists the segments, oldest first, in a. */
+enum rc store_segments(struct store_reader *r, struct arena *a,
+	const struct store_segment_stat **segments, size_t *count, struct err *e) MUST_CHECK;
+
+/* ---- verifying ---- */
+
+struct store_verify_report {
+	uint64_t checked_events, checked_bytes;
+	uint64_t first_seq, last_seq;
+	uint64_t error_count;
+	unsigned char chain[STORE_CHAIN_BYTES]; /* of last_seq */
+};
+
+/* Called per finding; seq 0 when it does not belong to one event. */
+typedef void (*store_finding_fn)(uint64_t seq, const char *text, void *context);
+
+/* Reads everything from first to last (0: to the end) and checks each record's checksum, number, chain,
+ * body hash, and that the dedupe index knows its key. Safe on a log that is being written. Run it in a
+ * child process: damage inside LMDB's own pages can abort it.
+ * RC_CORRUPT: there were findings. */
+enum rc store_verify(const char *dir, uint64_t first, uint64_t last, store_finding_fn found,
+	void *context, struct store_verify_report *report, struct err *e) MUST_CHECK;
+
+#endif
