@@ -44,6 +44,7 @@ struct cli_value {
 	int64_t time_us;
 };
 
+#define CLI_VERSION "0.1.0"
 #define CLI_OPTIONS_MAX 24
 #define CLI_ARGS_MAX 8
 

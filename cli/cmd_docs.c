@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/limits.h"
+#include "cli/cmd.h"
+#include "cli/commands.h"
+#include "cli/config.h"
+
+static int
+run_cli(const struct cli_call *call UNUSED)
+{
+	struct buf out = buf_new(LIMIT_TEXT_BYTES);
+	cli_put_reference(&out, command_table, command_count);
+	bool printed = cmd_print(&out);
+	buf_free(&out);
+	return printed ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int
+run_config(const struct cli_call *call UNUSED)
+{
+	struct buf out = buf_new(LIMIT_TEXT_BYTES);
+	cfg_put_reference(&out, config_keys, config_key_count);
+	bool printed = cmd_print(&out);
+	buf_free(&out);
+	return printed ? EXIT_DONE : EXIT_FAILED;
+}
+
+const struct cli_command cmd_docs_cli = {
+	.name = "docs cli",
+	.args_help = "",
+	.summary = "Print the reference page of the command line.",
+	.run = run_cli,
+};
+
+const struct cli_command cmd_docs_config = {
+	.name = "docs config",
+	.args_help = "",
+	.summary = "Print the reference page of the configuration.",
+	.run = run_config,
+};

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "base/cli.h"
+
+/* Every command, sorted by name as `hooklog help` lists them: row `x_y` is the constant cmd_x_y in one
+ * of cli/cmd_*.c. A new command is that constant and its line here. */
+#define COMMANDS(X)                                                                                \
+	X(config_check)                                                                            \
+	X(config_show)                                                                             \
+	X(docs_cli)                                                                                \
+	X(docs_config)
+
+#define DECLARE(name) extern const struct cli_command cmd_##name;
+COMMANDS(DECLARE)
+#undef DECLARE
+
+/* The table made of the rows above; in cli/main.c. */
+extern const struct cli_command *const command_table[];
+extern const size_t command_count;
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "cli/config.h"
+
+static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
+static const char *const threadings[] = { "pool", "connection", NULL };
+
+#define MIB ((uint64_t)1 << 20)
+#define GIB ((uint64_t)1 << 30)
+#define ROW(key, t, m) .name = key, .type = t, .offset = offsetof(struct config, m)
+
+const struct cfg_key config_keys[] = {
+	{ ROW("data.dir", CFG_STRING, data_dir), .fallback = "",
+		.help = "Folder of the log, the sources and the private PostgreSQL cluster. Empty: "
+			"/var/lib/hooklog for root, else $XDG_DATA_HOME/hooklog or ~/.local/share/hooklog." },
+	{ ROW("log.level", CFG_STRING, log_level), .fallback = "info", .choices = log_levels,
+		.help = "Log lines below this level are left out." },
+	{ ROW("ingest.listen", CFG_STRING, ingest_listen), .fallback = "127.0.0.1:8080",
+		.help = "Address and port webhooks are received on. Port 0: a free one, named in the log "
+			"line ingest.listening." },
+	{ ROW("ingest.threading", CFG_STRING, ingest_threading), .fallback = "pool",
+		.choices = threadings,
+		.help = "pool: a few threads serve all connections; connection: each has its own thread." },
+	{ ROW("ingest.threads", CFG_U64, ingest_threads), .fallback = "0", .max = 1024,
+		.help = "Threads of the pool. 0: one per core." },
+	{ ROW("ingest.connections_max", CFG_U64, ingest_connections_max), .fallback = "512", .min = 1,
+		.max = 65536, .help = "Connections open at once; further ones are closed." },
+	{ ROW("ingest.in_flight_bytes_max", CFG_U64, ingest_in_flight_bytes_max), .fallback = "256MiB",
+		.min = 80 * MIB, .max = 1024 * GIB,
+		.help = "Memory for bodies not yet on disk, over all connections; more are answered "
+			"503. At least one body of the largest size must fit." },
+	{ ROW("ingest.request_timeout_ms", CFG_U64, ingest_request_timeout_ms), .fallback = "30s",
+		.min = 100, .max = 3600000,
+		.help = "Time one request may take from its first byte to its last." },
+	{ ROW("ingest.keep_alive", CFG_BOOL, ingest_keep_alive), .fallback = "false",
+		.help = "Whether a connection serves more than one request; only for trusted senders, "
+			"such as a reverse proxy." },
+	{ ROW("store.segment_bytes_max", CFG_U64, store_segment_bytes_max), .fallback = "1GiB",
+		.min = MIB, .max = 64 * GIB, .help = "A log segment that grew to this is sealed." },
+	{ ROW("store.segment_age_s_max", CFG_U64, store_segment_age_s_max), .fallback = "7d",
+		.min = 1, .max = 315360000, .help = "A log segment this old is sealed." },
+	{ ROW("store.queue_events_max", CFG_U64, store_queue_events_max), .fallback = "4096", .min = 1,
+		.max = 1000000, .help = "Events waiting for the log's writer; more are answered 503." },
+	{ ROW("store.commit_events_max", CFG_U64, store_commit_events_max), .fallback = "1024",
+		.min = 1, .max = 1024, .help = "Events one commit of the log takes at most." },
+	{ ROW("postgres.url", CFG_STRING, postgres_url), .fallback = "",
+		.help = "Connection string or URL for libpq. Empty: DATABASE_URL, else libpq's own "
+			"variables (PGHOST, PGSERVICE, ...)." },
+	{ ROW("projector.dir", CFG_STRING, projector_dir), .fallback = "",
+		.help = "Folder of projection files used beside the built-in ones. Empty: none." },
+	{ ROW("projector.batch_events_max", CFG_U64, projector_batch_events_max), .fallback = "1000",
+		.min = 1, .max = 100000, .help = "Events applied to the tables in one transaction." },
+	{ ROW("projector.batch_bytes_max", CFG_U64, projector_batch_bytes_max), .fallback = "32MiB",
+		.min = MIB, .max = GIB,
+		.help = "Bytes of bodies applied in one transaction; a single larger event still is." },
+};
+
+const size_t config_key_count = COUNT_OF(config_keys);
+
+static const char *
+variable(const char *name)
+{
+	const char *value = getenv(name);
+	return value == NULL || value[0] == '\0' ? NULL : value;
+}
+
+static const char *
+default_data_dir(struct arena *a)
+{
+	if (geteuid() == 0)
+		return "/var/lib/hooklog";
+	const char *xdg = variable("XDG_DATA_HOME"), *home = variable("HOME");
+	if (xdg != NULL && xdg[0] == '/') /* the XDG specification ignores relative ones */
+		return arena_printf(a, "%s/hooklog", xdg);
+	return home == NULL ? NULL : arena_printf(a, "%s/.local/share/hooklog", home);
+}
+
+/* Makes *dir absolute, with the default for "". Absolute, since PostgreSQL changes its folder. */
+static enum rc
+resolve_data_dir(const char **dir, struct arena *a, struct err *e)
+{
+	if (*dir == NULL || (*dir)[0] == '\0')
+		*dir = default_data_dir(a);
+	if (*dir == NULL)
+		return err_set(e, RC_INVALID, "config.invalid",
+			"data.dir is empty and HOME is not set; name a folder with --data");
+	char here[PATH_MAX];
+	if ((*dir)[0] != '/') {
+		if (getcwd(here, sizeof here) == NULL)
+			return err_sys(e, RC_IO, "config.invalid", errno, "cannot tell the current folder");
+		*dir = arena_printf(a, "%s/%s", here, *dir);
+	}
+	return RC_OK;
+}
+
+static enum rc
+read_file(struct cfg_table *t, const struct cli_call *call, struct arena *a, struct err *e)
+{
+	const char *path = call->config_path;
+	if (path == NULL)
+		path = variable("HOOKLOG_CONFIG");
+	if (path != NULL)
+		return cfg_file(t, path, a, e);
+	const char *dir = call->data_dir;
+	if (dir == NULL)
+		dir = variable("HOOKLOG_DATA_DIR");
+	enum rc rc = resolve_data_dir(&dir, a, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = cfg_file(t, arena_printf(a, "%s/hooklog.conf", dir), a, e);
+	return rc == RC_NOTFOUND ? RC_OK : rc;
+}
+
+/* Hosting platforms name the database in DATABASE_URL; our own key goes first. */
+static void
+take_database_url(struct config *c, struct cfg_table *t, struct arena *a)
+{
+	const char *url = variable("DATABASE_URL");
+	if (c->postgres_url[0] == '\0' && url != NULL)
+		ASSERT(cfg_set(t, "postgres.url", url, CFG_ENVIRONMENT, a, NULL) == RC_OK);
+}
+
+enum rc
+config_load(struct config *c, const struct cli_call *call, struct arena *a,
+	struct config_origins *origins, struct err *e)
+{
+	*c = (struct config){ 0 };
+	struct config_origins unwanted;
+	if (origins == NULL)
+		origins = &unwanted;
+	ASSERT(COUNT_OF(config_keys) <= COUNT_OF(origins->of));
+	struct cfg_table t = { .keys = config_keys, .count = config_key_count, .values = c,
+		.origins = origins->of };
+	cfg_defaults(&t, a);
+	enum rc rc = read_file(&t, call, a, e);
+	if (rc == RC_OK)
+		rc = cfg_environment(&t, a, e);
+	if (rc == RC_OK && call->data_dir != NULL)
+		rc = cfg_set(&t, "data.dir", call->data_dir, CFG_OPTION, a, e);
+	if (rc == RC_OK)
+		rc = resolve_data_dir(&c->data_dir, a, e);
+	if (rc != RC_OK)
+		return rc;
+	take_database_url(c, &t, a);
+	c->log_dir = arena_printf(a, "%s/log", c->data_dir);
+	c->sources_dir = arena_printf(a, "%s/sources", c->data_dir);
+	c->cluster_dir = arena_printf(a, "%s/postgres", c->data_dir);
+	/* base/log.h reads its level from there. No other thread runs yet. */
+	if (setenv("HOOKLOG_LOG_LEVEL", c->log_level, 1) != 0)
+		return err_sys(e, RC_IO, NULL, errno, "cannot set HOOKLOG_LOG_LEVEL");
+	return RC_OK;
+}
+
+bool
+config_names_postgres(const struct config *c)
+{
+	return c->postgres_url[0] != '\0' || variable("DATABASE_URL") != NULL ||
+		variable("PGHOST") != NULL || variable("PGSERVICE") != NULL;
+}
