@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "event/event.h"
+
+/* Appends data as a JSON string, each byte that is not part of well-formed UTF-8 as U+FFFD. */
+static void
+put_lossy(struct buf *out, struct bytes data)
+{
+	if (utf8_valid(data)) {
+		buf_put_json(out, data);
+		return;
+	}
+	/* Rare and short (a header, a path), so it may take a copy. */
+	struct buf text = buf_new(3 * data.len);
+	for (size_t i = 0, len; i < data.len; i += len) {
+		unsigned char c = data.data[i];
+		len = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+		if (len <= data.len - i && utf8_valid((struct bytes){ data.data + i, len })) {
+			buf_put(&text, data.data + i, len);
+		} else {
+			buf_put_str(&text, "\xef\xbf\xbd");
+			len = 1;
+		}
+	}
+	buf_put_json(out, buf_bytes(&text));
+	buf_free(&text);
+}
+
+static void
+put_base64(struct buf *out, struct bytes data)
+{
+	buf_put_char(out, '"');
+	crypto_put_base64(out, data);
+	buf_put_char(out, '"');
+}
+
+/* Appends ,"key":"value", and ,"key_base64":"..." when the value is not UTF-8. */
+static void
+put_text(struct buf *out, const char *key, struct bytes value)
+{
+	buf_printf(out, ",\"%s\":", key);
+	put_lossy(out, value);
+	if (!utf8_valid(value)) {
+		buf_printf(out, ",\"%s_base64\":", key);
+		put_base64(out, value);
+	}
+}
+
+/* [name, value], and a third element with the value's exact bytes when it is not UTF-8. Names are
+ * tokens of ASCII as HTTP demands; another one is shown as well as it can be. */
+static void
+put_headers(struct buf *out, const struct event *ev)
+{
+	buf_put_str(out, ",\"headers\":[");
+	for (size_t i = 0; i < ev->header_count; i++) {
+		const struct event_header *h = &ev->headers[i];
+		buf_put_str(out, i > 0 ? ",[" : "[");
+		put_lossy(out, h->name);
+		buf_put_char(out, ',');
+		put_lossy(out, h->value);
+		if (!utf8_valid(h->value)) {
+			buf_put_char(out, ',');
+			put_base64(out, h->value);
+		}
+		buf_put_char(out, ']');
+	}
+	buf_put_char(out, ']');
+}
+
+static const char *
+verified_name(enum event_verified verified)
+{
+	static const char *const names[] = {
+		[EVENT_VERIFIED_NONE] = "none",
+		[EVENT_VERIFIED_OK] = "ok",
+		[EVENT_VERIFIED_FAILED] = "failed",
+	};
+	ASSERT((size_t)verified < COUNT_OF(names));
+	return names[verified];
+}
+
+void
+event_put_json(struct buf *out, const struct event *ev)
+{
+	char at[CLOCK_TEXT_BYTES];
+	clock_format_us(ev->received_at_us, at);
+	bool key_reused = (ev->flags & EVENT_FLAG_KEY_REUSED) != 0;
+
+	buf_printf(out, "{\"seq\":%" PRIu64 ",\"received_at\":\"%s\"", ev->seq, at);
+	put_text(out, "source", ev->source);
+	put_text(out, "provider", ev->provider);
+	buf_printf(out, ",\"origin\":\"%s\"", event_origin_name(ev->origin));
+	put_text(out, "event", ev->event);
+	put_text(out, "delivery", ev->delivery);
+	put_text(out, "hook", ev->hook);
+	buf_printf(out, ",\"verified\":\"%s\"", verified_name(ev->verified));
+	put_text(out, "scheme", ev->scheme);
+	put_text(out, "key_id", ev->key_id);
+	put_text(out, "method", ev->method);
+	put_text(out, "path", ev->path);
+	put_text(out, "query", ev->query);
+	put_text(out, "content_type", ev->content_type);
+	put_text(out, "remote", ev->remote);
+	put_headers(out, ev);
+	buf_printf(out, ",\"flags\":{\"key_reused\":%s}", key_reused ? "true" : "false");
+	if (key_reused)
+		buf_printf(out, ",\"same_key_seq\":%" PRIu64, ev->same_key_seq);
+	buf_put_str(out, ",\"body_sha256\":\"");
+	buf_put_hex(out, ev->body_sha256, sizeof ev->body_sha256);
+	buf_printf(out, "\",\"body_bytes\":%zu", ev->body.len);
+	if (utf8_valid(ev->body)) {
+		buf_put_str(out, ",\"body\":");
+		buf_put_json(out, ev->body);
+	} else {
+		buf_put_str(out, ",\"body_base64\":");
+		put_base64(out, ev->body);
+	}
+	buf_put_char(out, '}');
+}
