@@ -57,6 +57,16 @@ void cfg_put(struct buf *out, const struct cfg_table *t, bool origins);
 /* Appends docs/reference/config.md. */
 void cfg_put_reference(struct buf *out, const struct cfg_key *keys, size_t count);
 
+/* One "key = value" line of an INI file; section is "" before the first "[section]". */
+typedef enum rc (*cfg_pair_fn)(const char *section, const char *name, const char *value,
+	void *context, struct err *e);
+
+/* Calls fn for every pair of a file in order, for files whose keys may repeat; a line that continues the
+ * one above gives another pair of the same name. Stops at the first rc other than RC_OK, which it
+ * returns with file and line in front of the message. RC_NOTFOUND: no such file. RC_INVALID: a line is
+ * no pair. RC_IO. */
+enum rc cfg_pairs(const char *path, cfg_pair_fn fn, void *context, struct err *e) MUST_CHECK;
+
 /* "default", "file", ... */
 const char *cfg_origin_name(enum cfg_origin origin);
 

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "ingest/conns.h"
+
+#define TICK_MS 250
+/* A body slower than this after its first seconds is a drip (8 KiB/s moves 25 MB in 52 minutes; the
+ * deadline of the request ends it long before, so this is for small bodies). */
+#define BODY_GRACE_MS 5000
+#define BODY_BYTES_PER_S 8192
+/* How long and how much is read from a client that was refused before its body was read. */
+#define LINGER_MS 2000
+#define LINGER_BYTES ((size_t)64 * 1024 * 1024)
+#define LINGERING_MAX 64
+
+struct conn {
+	struct conn *previous, *next;
+	int fd;
+	enum conn_phase phase;
+	bool first, shut, linger;
+	int64_t started_ms, body_ms;
+	atomic_size_t body_bytes;
+};
+
+struct lingering {
+	int fd; /* -1: free */
+	int64_t until_ms;
+	size_t bytes;
+};
+
+struct conns {
+	struct conns_options options;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	pthread_t thread;
+	struct conn *head;
+	size_t open, busy;
+	bool stop;
+	struct lingering lingering[LINGERING_MAX];
+	size_t lingering_count;
+};
+
+static bool
+is_late(const struct conns *c, const struct conn *conn, int64_t now_ms)
+{
+	int64_t age = now_ms - conn->started_ms;
+	switch (conn->phase) {
+	case CONN_HEAD:
+		return age > (conn->first ? c->options.head_ms : c->options.request_ms);
+	case CONN_BODY: {
+		int64_t body_age = now_ms - conn->body_ms;
+		size_t bytes = atomic_load_explicit(&conn->body_bytes, memory_order_relaxed);
+		if (body_age > BODY_GRACE_MS &&
+			(int64_t)bytes < body_age / 1000 * BODY_BYTES_PER_S)
+			return true;
+		return age > c->options.request_ms;
+	}
+	case CONN_WORK:
+		return age > c->options.request_ms + c->options.work_ms;
+	}
+	return false;
+}
+
+/* Reads what a refused client still sends. False: the connection is done with. */
+static bool
+drain(struct lingering *l, int64_t now_ms)
+{
+	unsigned char sink[16 * 1024];
+	for (;;) {
+		ssize_t n = recv(l->fd, sink, sizeof sink, MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return now_ms < l->until_ms;
+		if (n <= 0)
+			return false;
+		l->bytes += (size_t)n;
+		if (l->bytes > LINGER_BYTES)
+			return false;
+	}
+}
+
+/* Under the lock; the sockets do not block. */
+static void
+drain_all(struct conns *c, int64_t now_ms, bool end)
+{
+	for (size_t i = 0; i < LINGERING_MAX; i++) {
+		struct lingering *l = &c->lingering[i];
+		if (l->fd < 0 || (drain(l, now_ms) && !end))
+			continue;
+		close(l->fd);
+		l->fd = -1;
+		c->lingering_count--;
+	}
+}
+
+static void *
+reaper(void *context)
+{
+	struct conns *c = context;
+	pthread_mutex_lock(&c->lock);
+	while (!c->stop) {
+		int64_t now_ms = clock_monotonic_ms();
+		for (struct conn *conn = c->head; conn != NULL; conn = conn->next) {
+			if (conn->shut || !is_late(c, conn, now_ms))
+				continue;
+			conn->shut = true;
+			shutdown(conn->fd, SHUT_RDWR);
+		}
+		drain_all(c, now_ms, false);
+		pthread_mutex_unlock(&c->lock);
+		c->options.tick(c->options.context);
+		pthread_mutex_lock(&c->lock);
+		if (c->stop)
+			break;
+		struct timespec until;
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		/* Someone who waits for room in his send buffer is served faster. */
+		until.tv_nsec += (c->lingering_count > 0 ? TICK_MS / 25 : TICK_MS) * 1000000L;
+		until.tv_sec += until.tv_nsec / 1000000000L;
+		until.tv_nsec %= 1000000000L;
+		pthread_cond_timedwait(&c->wake, &c->lock, &until);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+enum rc
+conns_start(struct conns **out, const struct conns_options *options, struct err *e)
+{
+	struct conns *c = base_zalloc(sizeof *c);
+	c->options = *options;
+	for (size_t i = 0; i < LINGERING_MAX; i++)
+		c->lingering[i].fd = -1;
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	int failed = pthread_create(&c->thread, NULL, reaper, c);
+	if (failed != 0) {
+		pthread_cond_destroy(&c->wake);
+		pthread_mutex_destroy(&c->lock);
+		free(c);
+		return err_sys(e, RC_IO, NULL, failed, "cannot start the receiver's reaper thread");
+	}
+	*out = c;
+	return RC_OK;
+}
+
+void
+conns_stop(struct conns *c)
+{
+	if (c == NULL)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->stop = true;
+	pthread_cond_signal(&c->wake);
+	pthread_mutex_unlock(&c->lock);
+	pthread_join(c->thread, NULL);
+	ASSERT(c->head == NULL);
+	drain_all(c, 0, true);
+	pthread_cond_destroy(&c->wake);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+struct conn *
+conns_add(struct conns *c, int fd)
+{
+	struct conn *conn = base_zalloc(sizeof *conn);
+	conn->fd = fd;
+	conn->first = true;
+	conn->started_ms = clock_monotonic_ms();
+	atomic_init(&conn->body_bytes, 0);
+	pthread_mutex_lock(&c->lock);
+	conn->next = c->head;
+	if (c->head != NULL)
+		c->head->previous = conn;
+	c->head = conn;
+	c->open++;
+	pthread_mutex_unlock(&c->lock);
+	return conn;
+}
+
+/* Keeps the connection open behind the HTTP library's back. */
+static void
+keep(struct conns *c, int fd)
+{
+	for (size_t i = 0; i < LINGERING_MAX; i++) {
+		struct lingering *l = &c->lingering[i];
+		if (l->fd >= 0)
+			continue;
+		l->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (l->fd < 0)
+			return;
+		shutdown(l->fd, SHUT_WR);
+		l->until_ms = clock_monotonic_ms() + LINGER_MS;
+		l->bytes = 0;
+		c->lingering_count++;
+		pthread_cond_signal(&c->wake);
+		return;
+	}
+}
+
+void
+conns_remove(struct conns *c, struct conn *conn)
+{
+	pthread_mutex_lock(&c->lock);
+	if (conn->linger && !conn->shut && !c->stop)
+		keep(c, conn->fd);
+	if (conn->previous != NULL)
+		conn->previous->next = conn->next;
+	else
+		c->head = conn->next;
+	if (conn->next != NULL)
+		conn->next->previous = conn->previous;
+	c->open--;
+	if (conn->phase != CONN_HEAD)
+		c->busy--;
+	pthread_mutex_unlock(&c->lock);
+	free(conn);
+}
+
+void
+conns_phase(struct conns *c, struct conn *conn, enum conn_phase phase)
+{
+	pthread_mutex_lock(&c->lock);
+	if (conn->phase == CONN_HEAD && phase != CONN_HEAD)
+		c->busy++;
+	if (conn->phase != CONN_HEAD && phase == CONN_HEAD) {
+		c->busy--;
+		conn->first = false;
+		conn->started_ms = clock_monotonic_ms();
+	}
+	if (phase == CONN_BODY) {
+		conn->body_ms = clock_monotonic_ms();
+		/* A kept connection may have been idle for long; that is not this request's time. */
+		if (!conn->first)
+			conn->started_ms = conn->body_ms;
+		atomic_store_explicit(&conn->body_bytes, 0, memory_order_relaxed);
+	}
+	conn->phase = phase;
+	pthread_mutex_unlock(&c->lock);
+}
+
+void
+conns_received(struct conn *conn, size_t len)
+{
+	atomic_fetch_add_explicit(&conn->body_bytes, len, memory_order_relaxed);
+}
+
+void
+conns_linger(struct conns *c, struct conn *conn)
+{
+	pthread_mutex_lock(&c->lock);
+	conn->linger = true;
+	pthread_mutex_unlock(&c->lock);
+}
+
+size_t
+conns_busy(struct conns *c)
+{
+	pthread_mutex_lock(&c->lock);
+	size_t busy = c->busy;
+	pthread_mutex_unlock(&c->lock);
+	return busy;
+}
+
+size_t
+conns_open(struct conns *c)
+{
+	pthread_mutex_lock(&c->lock);
+	size_t open = c->open;
+	pthread_mutex_unlock(&c->lock);
+	return open;
+}
+
+void
+conns_shut(struct conns *c, bool all)
+{
+	pthread_mutex_lock(&c->lock);
+	for (struct conn *conn = c->head; conn != NULL; conn = conn->next) {
+		if (conn->shut || (!all && conn->phase != CONN_HEAD))
+			continue;
+		conn->shut = true;
+		shutdown(conn->fd, SHUT_RDWR);
+	}
+	pthread_mutex_unlock(&c->lock);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef INGEST_INGEST_H
+#define INGEST_INGEST_H
+
+#include "store/store.h"
+
+/* The receiver: POST /in/<source> checks a delivery and answers 202 with its number once the log has it
+ * on disk; GET and HEAD /livez and /readyz tell how it does. The only user of microhttpd.h.
+ *
+ *	status  when                                                    log written
+ *	202     on disk: {"seq":N,"duplicate":false}, X-Hooklog-Seq     yes, unless a duplicate
+ *	400     malformed HTTP, or a header the provider always sends is missing
+ *	401     signature missing, malformed or wrong
+ *	404     no such path or source: one answer for both
+ *	405     wrong method; Allow names the right one
+ *	413     body over the cap
+ *	415     Content-Encoding, which would hide the signed bytes
+ *	503     our own trouble (log full or stopped, overload, stop): Retry-After
+ *
+ * Every refusal is {"error":"...","id":"..."}, where id names a page in docs/runbooks. */
+
+enum ingest_threading {
+	INGEST_CONNECTION, /* a thread per connection, which waits for the commit */
+	INGEST_POOL,       /* a few threads with epoll; a request is suspended during the commit */
+};
+
+struct ingest_options {
+	const char *listen;             /* "127.0.0.1:8080", "[::1]:8080"; port 0: any free one */
+	enum ingest_threading threading;
+	size_t threads;                 /* of INGEST_POOL; 0: one per processor */
+	size_t connections_max;         /* 0: 512 */
+	size_t in_flight_bytes_max;     /* bodies held at once over all requests; 0: 256 MiB */
+	int64_t request_timeout_ms;     /* from the first byte to the last of one request; 0: 30,000 */
+	bool keep_alive;                /* docs/adr/0007-request-guard.md says when this is safe */
+	const char *sources_dir;        /* made by `source add`; need not exist */
+	const char *salt_file;          /* salt of redacted header values, made when missing */
+	struct store *store;            /* borrowed until ingest_stop returned */
+};
+
+struct ingest;
+
+/* Loads the sources, binds, starts answering. Owned by the caller until ingest_stop; the options are
+ * copied. Threads it starts have all signals blocked.
+ * RC_INVALID: a source is wrong (id ingest.source) or listen is no address (ingest.listen).
+ * RC_CONFLICT: the address is in use (ingest.listen). RC_IO: anything else the system refused. */
+enum rc ingest_start(struct ingest **in, const struct ingest_options *options, struct err *e)
+	MUST_CHECK;
+
+/* The address it listens on, with the port the system chose: "127.0.0.1:41234". Borrowed until
+ * ingest_stop. */
+const char *ingest_address(const struct ingest *in);
+
+/* How many sources it serves. */
+size_t ingest_source_count(struct ingest *in);
+
+/* Reads the sources again; requests that have started keep the old ones. On an error the old ones stay
+ * in use. Any thread. RC_INVALID, RC_IO as for ingest_start. */
+enum rc ingest_reload(struct ingest *in, struct err *e) MUST_CHECK;
+
+/* Stops accepting connections and waits until every request that had begun was answered, at most
+ * timeout_ms. RC_AGAIN: some were still open then. Only the thread that calls ingest_stop. */
+enum rc ingest_drain(struct ingest *in, int64_t timeout_ms, struct err *e) MUST_CHECK;
+
+/* Drains for at most a second unless ingest_drain did, closes what is left, frees everything. Requests
+ * whose answer the store still owes are waited for: their memory is lent to it. NULL is fine. */
+void ingest_stop(struct ingest *in);
+
+#endif

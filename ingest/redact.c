@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/fs.h"
+#include "ingest/redact.h"
+
+/* For every source, since a sender may put any of them into any request. */
+static const char *const secret_headers[] = {
+	"Authorization",
+	"Cookie",
+	"Proxy-Authorization",
+	"X-Gitlab-Token",
+	NULL,
+};
+
+/* Hex digits of the HMAC that are kept. */
+#define HASH_BYTES 8
+
+static bool
+in_list(struct bytes name, const char *const *list)
+{
+	for (; list != NULL && *list != NULL; list++) {
+		if (bytes_is_nocase(name, *list))
+			return true;
+	}
+	return false;
+}
+
+bool
+redact_is_secret(const struct provider *provider, struct bytes name)
+{
+	static const char hub[] = "X-Hub-Signature";
+	if (name.len >= sizeof hub - 1 &&
+		strncasecmp((const char *)name.data, hub, sizeof hub - 1) == 0)
+		return true;
+	return in_list(name, secret_headers) || in_list(name, provider->secret_headers);
+}
+
+struct bytes
+redact_value(const unsigned char salt[REDACT_SALT_BYTES], struct bytes value, struct arena *a)
+{
+	unsigned char mac[SHA256_BYTES];
+	struct buf text = buf_new(64);
+	crypto_hmac_sha256((struct bytes){ salt, REDACT_SALT_BYTES }, value, mac);
+	buf_put_str(&text, "redacted:");
+	buf_put_hex(&text, mac, HASH_BYTES);
+	struct bytes kept = arena_copy(a, buf_bytes(&text));
+	buf_free(&text);
+	return kept;
+}
+
+enum rc
+redact_salt(const char *path, unsigned char salt[REDACT_SALT_BYTES], struct err *e)
+{
+	struct arena *a = arena_new(256);
+	struct bytes data = { NULL, 0 };
+	enum rc rc = fs_read(path, REDACT_SALT_BYTES + 1, a, &data, e);
+	if (rc == RC_NOTFOUND) {
+		crypto_random(salt, REDACT_SALT_BYTES);
+		rc = fs_write(path, (struct bytes){ salt, REDACT_SALT_BYTES }, 0600, e);
+	} else if (rc == RC_OK && data.len == REDACT_SALT_BYTES) {
+		memcpy(salt, data.data, REDACT_SALT_BYTES);
+	} else if (rc == RC_OK || rc == RC_INVALID) {
+		rc = err_set(e, RC_INVALID, "ingest.salt",
+			"%s is not the %d bytes it was made with; move it away to get a new salt", path,
+			REDACT_SALT_BYTES);
+	}
+	arena_free(a);
+	return rc;
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ingest/request.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+
+#define ARENA_BYTES 8192
+#define BODY_BYTES_FIRST ((size_t)16 * 1024)
+
+void *
+request_new(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+	struct request *r = base_zalloc(sizeof *r);
+	r->in = cls;
+	r->connection = connection;
+	r->arena = arena_new(ARENA_BYTES);
+	/* The library unescapes its own copy in place. */
+	r->head.uri = bytes_str(arena_string(r->arena, bytes_str(uri)));
+	atomic_init(&r->references, 1);
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->answered, &attributes);
+	pthread_condattr_destroy(&attributes);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	r->conn = info == NULL ? NULL : info->socket_context;
+	return r;
+}
+
+static void
+drop_body(struct request *r)
+{
+	free(r->body);
+	atomic_fetch_sub(&r->in->in_flight_bytes, r->body_cap);
+	r->body = NULL;
+	r->body_bytes = 0;
+	r->body_cap = 0;
+}
+
+void
+request_release(struct request *r)
+{
+	if (atomic_fetch_sub(&r->references, 1) > 1)
+		return;
+	drop_body(r);
+	sources_release(r->sources);
+	pthread_cond_destroy(&r->answered);
+	pthread_mutex_destroy(&r->lock);
+	arena_free(r->arena);
+	free(r);
+}
+
+void
+request_completed(void *cls, struct MHD_Connection *connection UNUSED, void **context,
+	enum MHD_RequestTerminationCode code UNUSED)
+{
+	struct ingest *in = cls;
+	struct request *r = *context;
+	if (r == NULL)
+		return;
+	*context = NULL;
+	conns_phase(in->conns, r->conn, CONN_HEAD);
+	request_release(r);
+}
+
+enum MHD_Result
+request_answer(struct request *r, unsigned status, const char *body, const char *header,
+	const char *value)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(body),
+		(void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
+	if (response == NULL)
+		return MHD_NO;
+	MHD_add_response_header(response, "Content-Type", "application/json");
+	if (!r->in->keep_alive || atomic_load(&r->in->draining) || status >= 400)
+		MHD_add_response_header(response, "Connection", "close");
+	if (status == 503)
+		MHD_add_response_header(response, "Retry-After", INGEST_RETRY_AFTER_S);
+	if (header != NULL)
+		MHD_add_response_header(response, header, value);
+	enum MHD_Result queued = MHD_queue_response(r->connection, status, response);
+	MHD_destroy_response(response);
+	return queued;
+}
+
+static void
+log_refusal(struct request *r, const struct refusal *no)
+{
+	/* Anyone may ask for paths that do not exist; that is no news. */
+	if (no->status == 404 || no->status == 405 || !rate_take(&r->in->refusals, "ingest.refused"))
+		return;
+	const char *source = r->source == NULL ? "" : r->source->name;
+	LOG_WARN(no->id, F_U("status", no->status), F_S("source", source),
+		F_B("delivery", r->claims.delivery), F_S("error", no->error));
+}
+
+enum MHD_Result
+request_refuse(struct request *r, const struct refusal *no)
+{
+	log_refusal(r, no);
+	struct buf body = buf_new(4096);
+	buf_put_str(&body, "{\"error\":");
+	buf_put_json(&body, bytes_str(no->error));
+	buf_put_str(&body, ",\"id\":");
+	buf_put_json(&body, bytes_str(no->id));
+	buf_put_str(&body, "}\n");
+	enum MHD_Result queued = request_answer(r, no->status, buf_cstr(&body),
+		no->allow == NULL ? NULL : "Allow", no->allow);
+	buf_free(&body);
+	return queued;
+}
+
+static enum MHD_Result
+add_header(void *context, enum MHD_ValueKind kind UNUSED, const char *name, size_t name_bytes,
+	const char *value, size_t value_bytes)
+{
+	struct request *r = context;
+	struct event_header *list = (struct event_header *)(uintptr_t)r->head.headers;
+	/* One more than allowed is counted, so that the guard sees it. */
+	if (r->head.header_count <= LIMIT_HEADERS) {
+		if (r->head.header_count < LIMIT_HEADERS)
+			list[r->head.header_count] = (struct event_header){
+				{ (const unsigned char *)name, name_bytes },
+				{ (const unsigned char *)(value == NULL ? "" : value),
+					value == NULL ? 0 : value_bytes },
+			};
+		r->head.header_count++;
+	}
+	return MHD_YES;
+}
+
+static enum MHD_Result
+answer_health(struct request *r, bool ready)
+{
+	struct err e = { .rc = RC_OK };
+	if (!ready)
+		return request_answer(r, 200, "{\"live\":true}\n", NULL, NULL);
+	if (atomic_load(&r->in->draining))
+		return request_refuse(r, &(struct refusal){ 503, "ingest.busy", "stopping", NULL });
+	if (store_health(r->in->store, &e) == RC_OK)
+		return request_answer(r, 200, "{\"ready\":true}\n", NULL, NULL);
+	return request_refuse(r, &(struct refusal){ 503, e.id == NULL ? "ingest.busy" : e.id,
+		"the log takes no events now", NULL });
+}
+
+/* Finds out who the request is for. False with *no filled. */
+static bool
+find_source(struct request *r, struct refusal *no)
+{
+	struct ingest *in = r->in;
+	struct bytes name = guard_source_name(r->facts.path);
+	if (name.data != NULL) {
+		pthread_mutex_lock(&in->sources_lock);
+		r->sources = sources_retain(in->sources);
+		pthread_mutex_unlock(&in->sources_lock);
+		r->source = sources_find(r->sources, name);
+	}
+	if (r->source == NULL) {
+		*no = (struct refusal){ 404, "ingest.not-found", "there is nothing here", NULL };
+		return false;
+	}
+	if (!bytes_is(r->head.method, "POST")) {
+		*no = (struct refusal){ 405, "ingest.malformed", "webhooks come by POST", "POST" };
+		return false;
+	}
+	return true;
+}
+
+/* What the provider wants of the head. A delivery that cannot be right is refused before its body. */
+static bool
+check_claims(struct request *r, struct refusal *no)
+{
+	const struct provider *provider = r->source->provider;
+	struct err e;
+	if (!guard_once(&r->head, provider->single_headers, no))
+		return false;
+	if (provider->secret_headers != NULL && !guard_once(&r->head, provider->secret_headers, no))
+		return false;
+	r->event.headers = r->head.headers;
+	r->event.header_count = r->head.header_count;
+	if (provider->read(&r->event, &r->claims, &e) != RC_OK) {
+		*no = (struct refusal){ 400, "ingest.malformed",
+			arena_string(r->arena, bytes_str(e.text)), NULL };
+		return false;
+	}
+	if (r->source->allow_unsigned)
+		return true;
+	if (r->claims.signature.data == NULL) {
+		*no = (struct refusal){ 401, "ingest.signature", "the delivery is not signed", NULL };
+		return false;
+	}
+	if (!provider->signature_formed(r->claims.signature)) {
+		*no = (struct refusal){ 401, "ingest.signature", "the signature is malformed", NULL };
+		return false;
+	}
+	return true;
+}
+
+static bool
+check_room(struct request *r, uint64_t more, struct refusal *no)
+{
+	struct ingest *in = r->in;
+	if (atomic_load(&in->in_flight_bytes) + more <= in->in_flight_bytes_max)
+		return true;
+	*no = (struct refusal){ 503, "ingest.busy", "too many bodies are being received", NULL };
+	return false;
+}
+
+static enum MHD_Result
+begin(struct request *r, const char *method, const char *version)
+{
+	struct refusal no;
+	r->head.method = bytes_str(method);
+	r->head.version = bytes_str(version);
+	r->head.headers = arena_alloc(r->arena, LIMIT_HEADERS * sizeof *r->head.headers);
+	MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, add_header, r);
+	conns_phase(r->in->conns, r->conn, CONN_BODY);
+	if (!guard_head(&r->head, &r->facts, &no)) {
+		/* Whatever follows is not to be believed to be the body of anything. */
+		conns_linger(r->in->conns, r->conn);
+		return request_refuse(r, &no);
+	}
+	bool live = bytes_is(r->facts.path, "/livez"), ready = bytes_is(r->facts.path, "/readyz");
+	bool body = r->facts.chunked || r->facts.content_length > 0;
+	if ((live || ready) && !body) {
+		if (bytes_is(r->head.method, "GET") || bytes_is(r->head.method, "HEAD"))
+			return answer_health(r, ready);
+		return request_refuse(r, &(struct refusal){ 405, "ingest.malformed",
+			"health is asked for by GET", "GET, HEAD" });
+	}
+	if (!find_source(r, &no) || !guard_body(&r->head, &r->facts, &no) || !check_claims(r, &no) ||
+		!check_room(r, r->facts.content_length, &no)) {
+		if (body)
+			conns_linger(r->in->conns, r->conn);
+		return request_refuse(r, &no);
+	}
+	return MHD_YES;
+}
+
+/* Doubles the body's memory within the budget that all requests share. The announced length only caps
+ * it: memory is taken for bytes that came, so that announcing much and sending little costs nothing. */
+static bool
+grow(struct request *r, size_t need)
+{
+	struct ingest *in = r->in;
+	size_t cap = r->body_cap == 0 ? BODY_BYTES_FIRST : r->body_cap;
+	while (cap < need)
+		cap *= 2;
+	if (!r->facts.chunked && cap > r->facts.content_length)
+		cap = (size_t)r->facts.content_length;
+	if (cap < need)
+		cap = need;
+	size_t more = cap - r->body_cap;
+	if (atomic_fetch_add(&in->in_flight_bytes, more) + more > in->in_flight_bytes_max) {
+		atomic_fetch_sub(&in->in_flight_bytes, more);
+		return false;
+	}
+	r->body = base_realloc(r->body, cap);
+	r->body_cap = cap;
+	return true;
+}
+
+/* The library takes no answer in the middle of a body: a refused rest is read and forgotten, up to the
+ * size of one more body. */
+static enum MHD_Result
+receive(struct request *r, const char *data, size_t len)
+{
+	size_t max = guard_body_max(&r->facts);
+	conns_received(r->conn, len);
+	if (!r->refused && r->body_bytes + len > max) {
+		r->refused = true;
+		r->refusal = (struct refusal){ 413, "ingest.too-large",
+			"the body is larger than what is taken", NULL };
+	} else if (!r->refused && r->body_bytes + len > r->body_cap &&
+		!grow(r, r->body_bytes + len)) {
+		r->refused = true;
+		r->refusal = (struct refusal){ 503, "ingest.busy",
+			"too many bodies are being received", NULL };
+	}
+	if (r->refused) {
+		drop_body(r);
+		r->discarded_bytes += len;
+		return r->discarded_bytes > max ? MHD_NO : MHD_YES;
+	}
+	memcpy(r->body + r->body_bytes, data, len);
+	r->body_bytes += len;
+	return MHD_YES;
+}
+
+enum MHD_Result
+request_handle(void *cls UNUSED, struct MHD_Connection *connection UNUSED, const char *url UNUSED,
+	const char *method, const char *version, const char *data, size_t *data_bytes, void **context)
+{
+	struct request *r = *context;
+	if (!r->begun) {
+		r->begun = true;
+		return begin(r, method, version);
+	}
+	if (*data_bytes > 0) {
+		size_t len = *data_bytes;
+		*data_bytes = 0;
+		return receive(r, data, len);
+	}
+	if (r->finished)
+		return request_conclude(r);
+	r->finished = true;
+	conns_phase(r->in->conns, r->conn, CONN_WORK);
+	return r->refused ? request_refuse(r, &r->refusal) : request_finish(r);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef INGEST_REQUEST_H
+#define INGEST_REQUEST_H
+
+#include "ingest/guard.h"
+#include "ingest/server.h"
+
+/* One request, from its request line to its answer. Two may hold it: the HTTP library, and the store
+ * while the event is lent to it; the last one frees it. */
+
+enum request_state {
+	REQUEST_READING, /* the HTTP library's thread has it alone */
+	REQUEST_WAITING, /* lent to the store; the rest is guarded by lock */
+	REQUEST_STORED,  /* the store has answered: result is filled */
+	REQUEST_EXPIRED, /* the answer will come too late: 503 although it may be stored */
+};
+
+struct request {
+	struct ingest *in;
+	struct arena *arena;
+	struct MHD_Connection *connection;
+	struct conn *conn;
+	atomic_int references;
+	bool begun, finished, refused;
+
+	struct guard_request head;
+	struct guard_facts facts;
+	struct refusal refusal; /* when refused */
+
+	struct sources *sources; /* one reference, so that source lives */
+	const struct source *source;
+	struct provider_claims claims;
+	struct event event;
+
+	unsigned char *body;
+	size_t body_bytes, body_cap, discarded_bytes;
+
+	pthread_mutex_t lock;
+	pthread_cond_t answered; /* of the clock CLOCK_MONOTONIC */
+	enum request_state state;
+	int64_t deadline_ms;
+	struct store_result result;
+	struct request *lent_previous, *lent_next;
+};
+
+/* The answer to a request that is complete: checks the signature and hands the event to the store. */
+enum MHD_Result request_finish(struct request *r);
+
+/* The answer once the store has called back, or the wait is over. */
+enum MHD_Result request_conclude(struct request *r);
+
+/* Queues an answer. */
+enum MHD_Result request_refuse(struct request *r, const struct refusal *no);
+enum MHD_Result request_answer(struct request *r, unsigned status, const char *body,
+	const char *header, const char *value);
+
+void request_release(struct request *r);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef INGEST_SERVER_H
+#define INGEST_SERVER_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "ingest/conns.h"
+#include "ingest/ingest.h"
+#include "ingest/redact.h"
+#include "ingest/sources.h"
+
+/* What the files of the receiver share. */
+
+/* How long an answer may wait for the commit. GitHub gives up after 10 s; a later 202 would be counted
+ * as a failure although the event is there. */
+#define INGEST_COMMIT_MS 5000
+#define INGEST_RETRY_AFTER_S "5"
+
+struct request;
+
+/* At most RATE_LINES_PER_S log lines a second: senders decide how many there would be. */
+struct rate {
+	pthread_mutex_t lock;
+	int64_t window_ms;
+	uint64_t lines, dropped;
+};
+
+struct ingest {
+	struct store *store;
+	bool pool, keep_alive;
+	size_t in_flight_bytes_max;
+	unsigned char salt[REDACT_SALT_BYTES];
+	char *sources_dir;
+	char address[64];
+
+	pthread_mutex_t sources_lock;
+	struct sources *sources;
+
+	struct MHD_Daemon *daemon;
+	struct conns *conns;
+	int listen_fd; /* -1 once no more connections are taken */
+	atomic_bool draining, stopping;
+	atomic_size_t in_flight_bytes;
+
+	/* Requests lent to the store until it calls back. The count falls last of all, so that 0 means
+	 * that the store's thread has no business here any more. */
+	pthread_mutex_t lent_lock;
+	struct request *lent_head;
+	atomic_size_t lent;
+
+	struct rate refusals, library;
+};
+
+/* Whether one more line may be written; the first one of a second also logs how many were not. */
+bool rate_take(struct rate *r, const char *id);
+
+/* libmicrohttpd's callbacks; cls is the struct ingest. */
+void *request_new(void *cls, const char *uri, struct MHD_Connection *connection);
+enum MHD_Result request_handle(void *cls, struct MHD_Connection *connection, const char *url,
+	const char *method, const char *version, const char *data, size_t *data_bytes, void **context);
+void request_completed(void *cls, struct MHD_Connection *connection, void **context,
+	enum MHD_RequestTerminationCode code);
+
+/* Gives up waiting for commits that take longer than INGEST_COMMIT_MS, or with all, for every one. Only
+ * INGEST_POOL needs it; with a thread per connection each one looks at the clock itself. */
+void request_expire(struct ingest *in, bool all);
+
+#endif
