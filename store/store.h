@@ -61,9 +61,19 @@ enum rc store_health(struct store *s, struct err *e) MUST_CHECK;
 
 /* ---- reading ---- */
 
-/* Opens an existing log for reading, in the writer's process or another one. Owned by the caller.
- * RC_NOTFOUND: there is no log in dir. RC_INVALID, RC_CORRUPT, RC_IO. */
+/* Opens an existing log for reading. Owned by the caller. LMDB forbids that one process opens a file
+ * twice, so once per process and only where store_open was not called; every further reader comes
+ * from store_reader_from or store_reader_share. Never use a reader after fork.
+ * RC_NOTFOUND: there is no log in dir. RC_CONFLICT (also from the first read): opened twice.
+ * RC_INVALID, RC_CORRUPT, RC_IO. */
 enum rc store_reader_open(struct store_reader **r, const char *dir, struct err *e) MUST_CHECK;
+
+/* A reader in the writer's process. May outlive s. Any thread. */
+enum rc store_reader_from(struct store *s, struct store_reader **r, struct err *e) MUST_CHECK;
+
+/* One more reader beside another one, for another thread. May outlive other; call it in other's
+ * thread. */
+enum rc store_reader_share(struct store_reader *other, struct store_reader **r, struct err *e) MUST_CHECK;
 
 /* NULL is fine. */
 void store_reader_close(struct store_reader *r);
@@ -123,8 +133,9 @@ struct store_verify_report {
 typedef void (*store_finding_fn)(uint64_t seq, const char *text, void *context);
 
 /* Reads everything from first to last (0: to the end) and checks each record's checksum, number, chain,
- * body hash, and that the dedupe index knows its key. Safe on a log that is being written. Run it in a
- * child process: damage inside LMDB's own pages can abort it.
+ * body hash, and that the dedupe index knows its key. Safe on a log that another process is writing.
+ * Run it in a child process that has not opened the log, forked before the parent did: damage inside
+ * LMDB's own pages can abort it.
  * RC_CORRUPT: there were findings. */
 enum rc store_verify(const char *dir, uint64_t first, uint64_t last, store_finding_fn found,
 	void *context, struct store_verify_report *report, struct err *e) MUST_CHECK;

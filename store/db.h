@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_DB_H
+#define STORE_DB_H
+
+#include <lmdb.h>
+
+#include "store/store.h"
+
+/* LMDB environments as the log uses them, and LMDB's errors in the house's words. */
+
+enum db_mode { DB_READ, DB_WRITE };
+
+/* Opens the one-file environment path in LMDB's durable default mode, with close-on-exec descriptors;
+ * DB_WRITE makes the file when missing. Then clears reader slots of dead processes.
+ * RC_CONFLICT: the process, or the parent it was forked from, has opened this file already; LMDB's
+ * locks would break. RC_NOTFOUND (DB_READ): no such file. RC_CORRUPT: not such a file, or shorter than it says. */
+enum rc db_open(const char *path, enum db_mode mode, MDB_env **env, struct err *e) MUST_CHECK;
+
+/* NULL is fine. */
+void db_close(MDB_env *env);
+
+/* Begins a read transaction, coping with full reader slots. RC_AGAIN: no slot is free. */
+enum rc db_read_begin(MDB_env *env, MDB_txn **txn, struct err *e) MUST_CHECK;
+
+/* Fills *e for LMDB's result code (not 0) and gives the matching rc: RC_FULL for a full disk or map,
+ * RC_CORRUPT, RC_NOTFOUND, RC_AGAIN, else RC_IO. */
+enum rc db_err(struct err *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* Keys of events: 8 bytes, big-endian. */
+void db_put_seq(unsigned char out[8], uint64_t seq);
+uint64_t db_get_seq(const void *data);
+
+static inline MDB_val
+db_val(struct bytes b)
+{
+	return (MDB_val){ b.len, (void *)(uintptr_t)b.data };
+}
+
+static inline struct bytes
+db_bytes(MDB_val v)
+{
+	return (struct bytes){ v.mv_data, v.mv_size };
+}
+
+#endif

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "store/dir.h"
+#include "store/keytab.h"
+
+/* Entries kept in memory before they are written out: some megabytes, and what a start after a kill
+ * has to read again. More in one go means fewer writes of the same pages. */
+#define FLUSH_ENTRIES 32768
+#define FLUSH_EVERY_MS 10000
+/* The writer waits for the thread rather than let its memory grow past this. */
+#define TAIL_ENTRIES_MAX ((size_t)1 << 20)
+
+#define META_FORMAT "format"
+#define META_LOG_ID "log_id"
+#define META_LAST "last_seq"
+#define META_CLEAN "clean"
+#define INDEX_FORMAT "1"
+
+struct index {
+	char *path;
+	unsigned char log_id[STORE_LOG_ID_BYTES];
+	MDB_env *env;
+	MDB_dbi keys, meta;
+	/* Writer thread's own. */
+	struct keytab tail;    /* newer than frozen */
+	size_t committed_rows; /* of tail, those whose commit is on disk */
+	uint64_t last_seq;
+	int64_t flushed_at_ms;
+	/* Filled while idle, read by both while busy, by nobody else. */
+	struct keytab frozen;
+	uint64_t frozen_last_seq;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool busy;    /* the thread works on frozen */
+	bool closing;
+	pthread_t thread;
+	bool started;
+};
+
+bool
+index_key_of(const struct event *ev, struct index_key *key)
+{
+	unsigned char lengths[3][8], hash[SHA256_BYTES];
+	if (ev->delivery.len == 0)
+		return false;
+	db_put_seq(lengths[0], ev->source.len);
+	db_put_seq(lengths[1], ev->hook.len);
+	db_put_seq(lengths[2], ev->delivery.len);
+	const struct bytes parts[] = { { lengths[0], 8 }, ev->source, { lengths[1], 8 }, ev->hook,
+		{ lengths[2], 8 }, ev->delivery };
+	crypto_sha256_parts(parts, COUNT_OF(parts), hash);
+	memcpy(key->bytes, hash, INDEX_KEY_BYTES);
+	return true;
+}
+
+void
+index_key_with_body(const struct index_key *key, const unsigned char body_sha256[SHA256_BYTES],
+	struct index_key *out)
+{
+	unsigned char hash[SHA256_BYTES];
+	const struct bytes parts[] = { { key->bytes, INDEX_KEY_BYTES }, { body_sha256, SHA256_BYTES } };
+	crypto_sha256_parts(parts, COUNT_OF(parts), hash);
+	memcpy(out->bytes, hash, INDEX_KEY_BYTES);
+}
+
+static int
+put(MDB_txn *txn, MDB_dbi dbi, struct bytes key, struct bytes value)
+{
+	MDB_val k = db_val(key), v = db_val(value);
+	return mdb_put(txn, dbi, &k, &v, 0);
+}
+
+static int
+put_last(struct index *ix, MDB_txn *txn, uint64_t last_seq, bool clean)
+{
+	unsigned char value[8];
+	db_put_seq(value, last_seq);
+	int code = put(txn, ix->meta, bytes_str(META_LAST), (struct bytes){ value, sizeof value });
+	if (code == 0)
+		code = put(txn, ix->meta, bytes_str(META_CLEAN), bytes_str(clean ? "1" : "0"));
+	return code;
+}
+
+static int
+by_key(const void *a, const void *b)
+{
+	const struct keytab_row *x = a, *y = b;
+	return memcmp(x->key.bytes, y->key.bytes, INDEX_KEY_BYTES);
+}
+
+/* One transaction that adds rows and moves last_seq on. Sorted, neighbours share pages. */
+static enum rc
+write_rows(struct index *ix, const struct keytab *t, size_t count, uint64_t last_seq, bool clean,
+	struct err *e)
+{
+	MDB_txn *txn = NULL;
+	struct keytab_row *rows = base_alloc((count + 1) * sizeof *rows);
+	if (count > 0)
+		memcpy(rows, t->rows, count * sizeof *rows);
+	qsort(rows, count, sizeof *rows, by_key);
+	int code = mdb_txn_begin(ix->env, NULL, 0, &txn);
+	for (size_t i = 0; code == 0 && i < count; i++) {
+		unsigned char value[8 + SHA256_BYTES];
+		db_put_seq(value, rows[i].entry.seq);
+		memcpy(value + 8, rows[i].entry.body_sha256, SHA256_BYTES);
+		code = put(txn, ix->keys, (struct bytes){ rows[i].key.bytes, INDEX_KEY_BYTES },
+			(struct bytes){ value, sizeof value });
+	}
+	if (code == 0)
+		code = put_last(ix, txn, last_seq, clean);
+	if (code == 0) {
+		code = mdb_txn_commit(txn);
+		txn = NULL;
+	}
+	if (txn != NULL)
+		mdb_txn_abort(txn);
+	free(rows);
+	return code == 0 ? RC_OK : db_err(e, code, "write %s", ix->path);
+}
+
+/* The index is a convenience of the log: when it cannot be written the rows stay in memory and the
+ * next round tries again. */
+static void *
+index_thread(void *context)
+{
+	struct index *ix = context;
+	pthread_mutex_lock(&ix->lock);
+	for (;;) {
+		while (!ix->busy && !ix->closing)
+			pthread_cond_wait(&ix->changed, &ix->lock);
+		if (!ix->busy)
+			break;
+		pthread_mutex_unlock(&ix->lock);
+		struct err e;
+		enum rc rc =
+			write_rows(ix, &ix->frozen, ix->frozen.count, ix->frozen_last_seq, false, &e);
+		if (rc != RC_OK)
+			log_err("log.index", &e);
+		pthread_mutex_lock(&ix->lock);
+		if (rc != RC_OK && ix->closing)
+			break; /* still busy: the next start reads the log again */
+		if (rc != RC_OK) {
+			struct timespec until;
+			clock_gettime(CLOCK_REALTIME, &until);
+			until.tv_sec += 1;
+			pthread_cond_timedwait(&ix->changed, &ix->lock, &until);
+			continue;
+		}
+		ix->busy = false;
+		pthread_cond_broadcast(&ix->changed);
+	}
+	pthread_mutex_unlock(&ix->lock);
+	return NULL;
+}
+
+/* Whether the thread has finished with frozen; then frozen is emptied. */
+static bool
+thaw(struct index *ix, bool wait)
+{
+	pthread_mutex_lock(&ix->lock);
+	while (wait && ix->busy)
+		pthread_cond_wait(&ix->changed, &ix->lock);
+	bool idle = !ix->busy;
+	pthread_mutex_unlock(&ix->lock);
+	if (idle && ix->frozen.count > 0)
+		keytab_free(&ix->frozen);
+	return idle;
+}
+
+static void
+flush(struct index *ix)
+{
+	if (!thaw(ix, ix->tail.count >= TAIL_ENTRIES_MAX))
+		return;
+	ix->frozen = ix->tail;
+	ix->frozen_last_seq = ix->last_seq;
+	ix->tail = (struct keytab){ 0 };
+	ix->committed_rows = 0;
+	ix->flushed_at_ms = clock_monotonic_ms();
+	pthread_mutex_lock(&ix->lock);
+	ix->busy = true;
+	pthread_cond_broadcast(&ix->changed);
+	pthread_mutex_unlock(&ix->lock);
+}
+
+static enum rc
+find_stored(struct index *ix, const struct index_key *key, struct index_entry *entry, struct err *e)
+{
+	MDB_txn *txn;
+	enum rc rc = db_read_begin(ix->env, &txn, e);
+	if (rc != RC_OK)
+		return rc;
+	MDB_val k = { INDEX_KEY_BYTES, (void *)(uintptr_t)key->bytes }, v;
+	int code = mdb_get(txn, ix->keys, &k, &v);
+	if (code == 0 && v.mv_size == 8 + SHA256_BYTES) {
+		entry->seq = db_get_seq(v.mv_data);
+		memcpy(entry->body_sha256, (unsigned char *)v.mv_data + 8, SHA256_BYTES);
+	} else {
+		rc = db_err(e, code == 0 ? MDB_CORRUPTED : code, "look up a delivery in %s", ix->path);
+	}
+	mdb_txn_abort(txn);
+	return rc;
+}
+
+enum rc
+index_find(struct index *ix, const struct index_key *key, struct index_entry *entry, struct err *e)
+{
+	const struct index_entry *found = keytab_find(&ix->tail, key);
+	if (found == NULL)
+		found = keytab_find(&ix->frozen, key);
+	if (found == NULL)
+		return find_stored(ix, key, entry, e);
+	*entry = *found;
+	return RC_OK;
+}
+
+void
+index_add(struct index *ix, const struct index_key *key, const struct index_entry *entry)
+{
+	keytab_add(&ix->tail, key, entry);
+}
+
+void
+index_rollback(struct index *ix)
+{
+	keytab_truncate(&ix->tail, ix->committed_rows);
+}
+
+void
+index_committed(struct index *ix, uint64_t last_seq)
+{
+	ix->committed_rows = ix->tail.count;
+	ix->last_seq = last_seq;
+	if (ix->tail.count >= FLUSH_ENTRIES ||
+		(ix->tail.count > 0 && clock_monotonic_ms() - ix->flushed_at_ms >= FLUSH_EVERY_MS))
+		flush(ix);
+}
+
+void
+index_add_event(struct index *ix, const struct event *ev)
+{
+	struct index_key key, second;
+	struct index_entry known, entry = { .seq = ev->seq };
+	if (!index_key_of(ev, &key))
+		return;
+	memcpy(entry.body_sha256, ev->body_sha256, SHA256_BYTES);
+	if (index_find(ix, &key, &known, NULL) != RC_OK) {
+		index_add(ix, &key, &entry);
+		return;
+	}
+	index_key_with_body(&key, ev->body_sha256, &second);
+	if (known.seq != ev->seq && index_find(ix, &second, &known, NULL) != RC_OK)
+		index_add(ix, &second, &entry);
+}
+
+/* ---- opening ---- */
+
+static enum rc
+open_env(struct index *ix, uint64_t *last_seq, struct err *e)
+{
+	MDB_txn *txn = NULL;
+	enum rc rc = db_open(ix->path, DB_WRITE, &ix->env, e);
+	if (rc != RC_OK)
+		return rc;
+	MDB_val k = db_val(bytes_str(META_LAST)), v;
+	int code = mdb_txn_begin(ix->env, NULL, 0, &txn);
+	if (code == 0)
+		code = mdb_dbi_open(txn, "keys", MDB_CREATE, &ix->keys);
+	if (code == 0)
+		code = mdb_dbi_open(txn, "meta", MDB_CREATE, &ix->meta);
+	*last_seq = 0;
+	if (code == 0) {
+		code = mdb_get(txn, ix->meta, &k, &v);
+		if (code == 0 && v.mv_size == 8)
+			*last_seq = db_get_seq(v.mv_data);
+		if (code == MDB_NOTFOUND)
+			code = put(txn, ix->meta, bytes_str(META_FORMAT), bytes_str(INDEX_FORMAT));
+	}
+	if (code == 0)
+		code = put(txn, ix->meta, bytes_str(META_LOG_ID),
+			(struct bytes){ ix->log_id, STORE_LOG_ID_BYTES });
+	if (code == 0)
+		code = put_last(ix, txn, *last_seq, false);
+	if (code == 0) {
+		code = mdb_txn_commit(txn);
+		txn = NULL;
+	}
+	if (txn != NULL)
+		mdb_txn_abort(txn);
+	return code == 0 ? RC_OK : db_err(e, code, "open %s", ix->path);
+}
+
+static bool
+meta_is(MDB_txn *txn, MDB_dbi meta, const char *key, struct bytes want)
+{
+	MDB_val k = db_val(bytes_str(key)), v;
+	return mdb_get(txn, meta, &k, &v) == 0 && bytes_equal(db_bytes(v), want);
+}
+
+/* Runs in a child, which damage may kill: whether the file is an index of this log that does not reach
+ * past its end. A file that was not closed in order is read as a whole. */
+static bool
+looks_sound(const struct index *ix, uint64_t log_last_seq)
+{
+	MDB_env *env = NULL;
+	MDB_txn *txn = NULL;
+	MDB_dbi keys, meta;
+	MDB_cursor *cursor = NULL;
+	MDB_val k = db_val(bytes_str(META_LAST)), v;
+	struct err e;
+	if (db_open(ix->path, DB_READ, &env, &e) != RC_OK ||
+		mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0 ||
+		mdb_dbi_open(txn, "keys", 0, &keys) != 0 || mdb_dbi_open(txn, "meta", 0, &meta) != 0)
+		return false;
+	if (!meta_is(txn, meta, META_FORMAT, bytes_str(INDEX_FORMAT)) ||
+		!meta_is(txn, meta, META_LOG_ID, (struct bytes){ ix->log_id, STORE_LOG_ID_BYTES }) ||
+		mdb_get(txn, meta, &k, &v) != 0 || v.mv_size != 8 ||
+		db_get_seq(v.mv_data) > log_last_seq)
+		return false;
+	if (meta_is(txn, meta, META_CLEAN, bytes_str("1")))
+		return true;
+	uint64_t last = db_get_seq(v.mv_data);
+	int code = mdb_cursor_open(txn, keys, &cursor);
+	while (code == 0 && (code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
+		uint64_t seq = v.mv_size == 8 + SHA256_BYTES ? db_get_seq(v.mv_data) : 0;
+		if (k.mv_size != INDEX_KEY_BYTES || seq == 0 || seq > last)
+			return false;
+	}
+	return code == MDB_NOTFOUND;
+}
+
+/* LMDB trusts its pages and dies of damaged ones, so somebody else looks first. */
+static bool
+child_says_sound(const struct index *ix, uint64_t log_last_seq)
+{
+	pid_t child = fork();
+	if (child == 0)
+		_exit(looks_sound(ix, log_last_seq) ? 0 : 1);
+	int status = -1;
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		continue;
+	return child > 0 && status == 0;
+}
+
+static void
+throw_away(const struct index *ix)
+{
+	char *dir = base_strdup(ix->path);
+	*strrchr(dir, '/') = '\0';
+	char *lock = dir_path(dir, "index.mdb-lock");
+	unlink(ix->path);
+	unlink(lock);
+	free(lock);
+	free(dir);
+}
+
+/* Adds what the log holds after last_seq. */
+static enum rc
+roll_forward(struct index *ix, struct store_reader *r, struct err *e)
+{
+	struct arena *a = arena_new((size_t)1 << 20);
+	const struct store_record *records;
+	size_t count;
+	struct store_span span;
+	enum rc rc = store_span(r, &span, e);
+	if (rc == RC_OK && span.first_seq > ix->last_seq + 1)
+		ix->last_seq = span.first_seq - 1;
+	while (rc == RC_OK) {
+		arena_reset(a);
+		rc = store_read(r, ix->last_seq + 1, 4096, (size_t)16 << 20, a, &records, &count, e);
+		if (rc != RC_OK || count == 0)
+			break;
+		for (size_t i = 0; i < count; i++)
+			index_add_event(ix, &records[i].event);
+		index_committed(ix, records[count - 1].event.seq);
+	}
+	arena_free(a);
+	return rc;
+}
+
+static enum rc
+start_thread(struct index *ix, struct err *e)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int code = pthread_create(&ix->thread, NULL, index_thread, ix);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (code != 0)
+		return err_sys(e, RC_IO, NULL, code, "start the index thread");
+	ix->started = true;
+	return RC_OK;
+}
+
+enum rc
+index_open(struct index **out, struct store_reader *r, struct err *e)
+{
+	struct store_span span;
+	*out = NULL;
+	enum rc rc = store_span(r, &span, e);
+	if (rc != RC_OK)
+		return rc;
+	struct index *ix = base_zalloc(sizeof *ix);
+	pthread_mutex_init(&ix->lock, NULL);
+	pthread_cond_init(&ix->changed, NULL);
+	ix->path = dir_path(segment_set_dir(r->set), "index.mdb");
+	memcpy(ix->log_id, span.log_id, STORE_LOG_ID_BYTES);
+	ix->flushed_at_ms = clock_monotonic_ms();
+	if (fs_exists(ix->path) && !child_says_sound(ix, span.last_seq)) {
+		LOG_WARN("log.index", F_S("path", ix->path),
+			F_S("note", "the dedupe index is damaged or not this log's; building it anew"));
+		throw_away(ix);
+	}
+	rc = open_env(ix, &ix->last_seq, e);
+	if (rc == RC_OK)
+		rc = start_thread(ix, e);
+	if (rc == RC_OK)
+		rc = roll_forward(ix, r, e);
+	if (rc != RC_OK) {
+		index_close(ix);
+		return rc;
+	}
+	*out = ix;
+	return RC_OK;
+}
+
+void
+index_close(struct index *ix)
+{
+	if (ix == NULL)
+		return;
+	if (ix->started) {
+		pthread_mutex_lock(&ix->lock);
+		ix->closing = true;
+		pthread_cond_broadcast(&ix->changed);
+		pthread_mutex_unlock(&ix->lock);
+		pthread_join(ix->thread, NULL);
+		struct err e;
+		/* With rows still frozen their write failed, so the later ones must not go first. */
+		if (!ix->busy && write_rows(ix, &ix->tail, ix->committed_rows, ix->last_seq, true, &e) != RC_OK)
+			log_err("log.index", &e);
+	}
+	keytab_free(&ix->tail);
+	keytab_free(&ix->frozen);
+	db_close(ix->env);
+	pthread_cond_destroy(&ix->changed);
+	pthread_mutex_destroy(&ix->lock);
+	free(ix->path);
+	free(ix);
+}

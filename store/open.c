@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "store/dir.h"
+#include "store/writer.h"
+
+#define SEGMENT_BYTES_DEFAULT ((uint64_t)1 << 30)
+/* Far enough below the map that a last, large commit fits. */
+#define SEGMENT_BYTES_MAX ((uint64_t)1 << 39)
+#define SEGMENT_AGE_S_DEFAULT ((int64_t)7 * 24 * 3600)
+#define QUEUE_EVENTS_DEFAULT 16384
+/* What waits for the disk at most, compressed: at the 300 MB/s of a modest disk less than a second's
+ * worth, and at least one record of any size fits. */
+#define QUEUE_BYTES_MAX ((size_t)256 * 1024 * 1024)
+
+/* Reads where the log ends: the state the next record continues from. */
+static enum rc
+read_end(struct store *s, struct err *e)
+{
+	MDB_txn *txn = NULL;
+	struct bytes record;
+	struct record_header h;
+	uint64_t first, last;
+	enum rc rc = db_read_begin(s->segment->env, &txn, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = segment_range(s->segment, txn, &first, &last, e);
+	if (rc != RC_OK)
+		goto done;
+	s->last_seq = s->segment->first_seq - 1;
+	memcpy(s->chain, s->segment->prev_chain, STORE_CHAIN_BYTES);
+	if (last == 0)
+		goto done;
+	rc = segment_get(s->segment, txn, first, &record, e);
+	if (rc == RC_OK)
+		rc = record_open(record, first, &h, e);
+	if (rc != RC_OK)
+		goto done;
+	s->segment_first_at_us = h.received_at_us;
+	rc = segment_get(s->segment, txn, last, &record, e);
+	if (rc == RC_OK)
+		rc = record_open(record, last, &h, e);
+	if (rc != RC_OK)
+		goto done;
+	s->segment_last = s->last_seq = last;
+	s->last_at_us = h.received_at_us;
+	memcpy(s->chain, h.chain, STORE_CHAIN_BYTES);
+done:
+	mdb_txn_abort(txn);
+	return rc == RC_NOTFOUND
+		? err_set(e, RC_CORRUPT, "log.damaged", "the first or last record is missing")
+		: rc;
+}
+
+/* An empty last segment follows one that ends with the latest time. */
+static enum rc
+read_time_before(struct store *s, struct err *e)
+{
+	struct store_span span;
+	const struct store_record *records;
+	size_t count;
+	if (s->segment_last != 0)
+		return RC_OK;
+	enum rc rc = store_span(s->reader, &span, e);
+	if (rc != RC_OK || span.last_seq == 0)
+		return rc;
+	rc = store_read(s->reader, span.last_seq, 1, 1, s->scratch, &records, &count, e);
+	if (rc == RC_OK && count == 1)
+		s->last_at_us = records[0].event.received_at_us;
+	arena_reset(s->scratch);
+	return rc;
+}
+
+static enum rc
+open_last_segment(struct store *s, struct err *e)
+{
+	uint64_t *firsts;
+	size_t count;
+	unsigned char chain[STORE_CHAIN_BYTES];
+	enum rc rc = dir_segments(s->dir, s->scratch, &firsts, &count, e);
+	if (rc != RC_OK)
+		return rc;
+	uint64_t first = count == 0 ? 1 : firsts[count - 1];
+	arena_reset(s->scratch);
+	if (count == 0) {
+		record_first_chain(segment_set_log_id(s->set), chain);
+		rc = segment_make(s->dir, segment_set_log_id(s->set), first, chain, e);
+		if (rc != RC_OK)
+			return rc;
+	}
+	rc = segment_acquire_writable(s->set, first, &s->segment, e);
+	return rc == RC_OK ? read_end(s, e) : rc;
+}
+
+static enum rc
+open_files(struct store *s, struct err *e)
+{
+	unsigned char log_id[STORE_LOG_ID_BYTES];
+	const char *warning;
+	enum rc rc = fs_mkdir(s->dir, e);
+	if (rc == RC_OK)
+		rc = dir_check_filesystem(s->dir, &warning, e);
+	if (rc == RC_OK)
+		rc = dir_lock(s->dir, &s->lock_fd, e);
+	if (rc != RC_OK)
+		return rc;
+	if (warning != NULL)
+		LOG_WARN("log.filesystem", F_S("path", s->dir), F_S("note", warning));
+	rc = dir_remove_leftovers(s->dir, e);
+	if (rc == RC_OK)
+		rc = dir_open_head(s->dir, &s->head_fd, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = dir_read_log(s->dir, log_id, e);
+	if (rc == RC_NOTFOUND) {
+		uint64_t *firsts;
+		size_t count;
+		rc = dir_segments(s->dir, s->scratch, &firsts, &count, e);
+		if (rc == RC_OK && count > 0)
+			rc = err_set(e, RC_CORRUPT, "log.damaged",
+				"%s holds segments but no file LOG; restore LOG from a backup", s->dir);
+		if (rc == RC_OK)
+			rc = dir_make_log(s->dir, log_id, e);
+	}
+	if (rc == RC_OK)
+		s->set = segment_set_new(s->dir, log_id);
+	return rc;
+}
+
+static enum rc
+start_thread(struct store *s, struct err *e)
+{
+	/* An interrupted fdatasync would fail its commit, and LMDB does not repeat it. */
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int code = pthread_create(&s->thread, NULL, writer_thread, s);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (code != 0)
+		return err_sys(e, RC_IO, NULL, code, "start the writer thread");
+	s->started = true;
+	return RC_OK;
+}
+
+static enum rc
+fill_options(struct store *s, const struct store_options *options, struct err *e)
+{
+	s->options = *options;
+	if (s->options.segment_bytes_max == 0)
+		s->options.segment_bytes_max = SEGMENT_BYTES_DEFAULT;
+	if (s->options.segment_age_s_max == 0)
+		s->options.segment_age_s_max = SEGMENT_AGE_S_DEFAULT;
+	if (s->options.queue_events_max == 0)
+		s->options.queue_events_max = QUEUE_EVENTS_DEFAULT;
+	if (s->options.commit_events_max == 0)
+		s->options.commit_events_max = LIMIT_COMMIT_EVENTS;
+	s->options.dir = s->dir;
+	if (s->options.segment_bytes_max > SEGMENT_BYTES_MAX)
+		return err_set(e, RC_INVALID, "log.options", "a segment may have at most %" PRIu64 " bytes",
+			SEGMENT_BYTES_MAX);
+	return RC_OK;
+}
+
+enum rc
+store_open(struct store **out, const struct store_options *options, struct err *e)
+{
+	struct store *s = base_zalloc(sizeof *s);
+	*out = NULL;
+	s->dir = base_strdup(options->dir);
+	s->lock_fd = s->head_fd = -1;
+	s->end = &s->first;
+	s->scratch = arena_new((size_t)64 * 1024);
+	s->packer = packer_new();
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->queued, NULL);
+	atomic_init(&s->health, RC_OK);
+	enum rc rc = fill_options(s, options, e);
+	if (rc == RC_OK)
+		rc = open_files(s, e);
+	if (rc == RC_OK)
+		rc = open_last_segment(s, e);
+	if (rc == RC_OK)
+		rc = store_reader_from(s, &s->reader, e);
+	if (rc == RC_OK)
+		rc = read_time_before(s, e);
+	if (rc == RC_OK)
+		rc = index_open(&s->index, s->reader, e);
+	if (rc == RC_OK)
+		rc = start_thread(s, e);
+	if (rc != RC_OK) {
+		store_close(s);
+		return rc;
+	}
+	*out = s;
+	return RC_OK;
+}
+
+void
+store_close(struct store *s)
+{
+	if (s == NULL)
+		return;
+	if (s->started) {
+		pthread_mutex_lock(&s->lock);
+		s->closing = true;
+		pthread_cond_signal(&s->queued);
+		pthread_mutex_unlock(&s->lock);
+		pthread_join(s->thread, NULL);
+	}
+	index_close(s->index);
+	store_reader_close(s->reader);
+	segment_release(s->segment);
+	segment_set_unref(s->set);
+	packer_free(s->packer);
+	arena_free(s->scratch);
+	if (s->head_fd >= 0)
+		close(s->head_fd);
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	pthread_cond_destroy(&s->queued);
+	pthread_mutex_destroy(&s->lock);
+	free(s->dir);
+	free(s);
+}
+
+enum rc
+store_reader_from(struct store *s, struct store_reader **r, struct err *e)
+{
+	*r = NULL;
+	struct store_reader *reader = reader_new(s->set);
+	enum rc rc = reader_refresh(reader, e);
+	if (rc != RC_OK) {
+		store_reader_close(reader);
+		return rc;
+	}
+	*r = reader;
+	return RC_OK;
+}
+
+static void
+item_free(struct item *item)
+{
+	packed_free(&item->packed);
+	free(item);
+}
+
+/* Everything that needs no number yet: hash, envelope, compression. */
+static enum rc
+item_make(struct store *s, const struct event *ev, struct item **out, struct err *e)
+{
+	if (ev->body.len > LIMIT_FORM_BODY_BYTES)
+		return err_set(e, RC_INVALID, "log.too-large", "a body of %zu bytes; at most %zu are stored",
+			ev->body.len, LIMIT_FORM_BODY_BYTES);
+	struct event hashed = *ev;
+	crypto_sha256(ev->body, hashed.body_sha256);
+	struct buf envelope = buf_new(LIMIT_ENVELOPE_BYTES);
+	event_encode(&hashed, &envelope);
+	if (envelope.overflow) {
+		buf_free(&envelope);
+		return err_set(e, RC_INVALID, "log.too-large", "headers and names take more than %zu bytes",
+			LIMIT_ENVELOPE_BYTES);
+	}
+	struct item *item = base_zalloc(sizeof *item);
+	memcpy(item->body_sha256, hashed.body_sha256, SHA256_BYTES);
+	item->has_key = index_key_of(ev, &item->key);
+	pack(s->packer, buf_bytes(&envelope), ev->body, &item->packed);
+	buf_free(&envelope);
+	*out = item;
+	return RC_OK;
+}
+
+enum rc
+store_submit(struct store *s, const struct event *ev, store_done_fn done, void *context, struct err *e)
+{
+	struct item *item;
+	enum rc rc = item_make(s, ev, &item, e);
+	if (rc != RC_OK)
+		return rc;
+	item->done = done;
+	item->context = context;
+	size_t bytes = packed_bytes(&item->packed);
+	pthread_mutex_lock(&s->lock);
+	ASSERT(!s->closing);
+	rc = (enum rc)atomic_load(&s->health);
+	if (rc == RC_FULL)
+		rc = RC_OK; /* the writer finds out whether there is room again */
+	if (rc != RC_OK) {
+		if (e != NULL)
+			*e = s->failure;
+	} else if (s->queue_count >= s->options.queue_events_max ||
+		(s->queue_count > 0 && s->queue_bytes + bytes > QUEUE_BYTES_MAX)) {
+		rc = err_set(e, RC_FULL, "log.queue-full", "%zu events wait for the disk already",
+			s->queue_count);
+	} else {
+		*s->end = item;
+		s->end = &item->next;
+		s->queue_count++;
+		s->queue_bytes += bytes;
+		pthread_cond_signal(&s->queued);
+		item = NULL;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (item != NULL)
+		item_free(item);
+	return rc;
+}
+
+struct waiter {
+	pthread_mutex_t lock;
+	pthread_cond_t answered;
+	bool done;
+	struct store_result result;
+};
+
+static void
+wake(const struct store_result *result, void *context)
+{
+	struct waiter *w = context;
+	pthread_mutex_lock(&w->lock);
+	w->result = *result;
+	w->done = true;
+	pthread_cond_signal(&w->answered);
+	pthread_mutex_unlock(&w->lock);
+}
+
+struct store_result
+store_append(struct store *s, const struct event *ev)
+{
+	struct waiter w = { .done = false };
+	pthread_mutex_init(&w.lock, NULL);
+	pthread_cond_init(&w.answered, NULL);
+	enum rc rc = store_submit(s, ev, wake, &w, &w.result.err);
+	if (rc == RC_OK) {
+		pthread_mutex_lock(&w.lock);
+		while (!w.done)
+			pthread_cond_wait(&w.answered, &w.lock);
+		pthread_mutex_unlock(&w.lock);
+	} else {
+		w.result.rc = rc;
+	}
+	pthread_cond_destroy(&w.answered);
+	pthread_mutex_destroy(&w.lock);
+	return w.result;
+}
+
+enum rc
+store_health(struct store *s, struct err *e)
+{
+	enum rc rc = (enum rc)atomic_load(&s->health);
+	if (rc == RC_OK)
+		return RC_OK;
+	pthread_mutex_lock(&s->lock);
+	rc = (enum rc)atomic_load(&s->health);
+	if (rc != RC_OK && e != NULL)
+		*e = s->failure;
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_RECORD_H
+#define STORE_RECORD_H
+
+#include "store/store.h"
+
+/* The bytes of one stored record: a fixed header and the payload (docs/on-disk-format.md). Nothing in
+ * here allocates or touches LMDB. */
+
+#define RECORD_VERSION 1
+#define RECORD_HEADER_BYTES 80
+
+enum record_codec { RECORD_RAW = 0, RECORD_ZSTD = 1 };
+
+struct record_header {
+	enum record_codec codec;
+	uint16_t flags;
+	uint32_t dict_id;        /* 0: none */
+	uint64_t seq;
+	int64_t received_at_us;
+	uint64_t same_key_seq;
+	uint32_t plain_bytes;    /* envelope and body before compression */
+	uint32_t envelope_bytes; /* of these, the envelope */
+	unsigned char chain[STORE_CHAIN_BYTES];
+};
+
+/* The chain value before the first record of a log. */
+void record_first_chain(const unsigned char log_id[STORE_LOG_ID_BYTES],
+	unsigned char out[STORE_CHAIN_BYTES]);
+
+/* Writes the header in front of a payload that already stands at record + RECORD_HEADER_BYTES, takes
+ * the chain on from previous and sets h->chain. bytes: the whole record. */
+void record_seal(unsigned char *record, size_t bytes, struct record_header *h,
+	const unsigned char previous[STORE_CHAIN_BYTES]);
+
+/* Checks length, checksum, version, number and lengths, in this order, then fills *h. No length is
+ * believed before the checksum fits.
+ * RC_CORRUPT: damaged (id log.damaged). RC_INVALID: a version this program does not know. */
+enum rc record_open(struct bytes record, uint64_t seq, struct record_header *h, struct err *e)
+	MUST_CHECK;
+
+/* Whether the record's chain value follows from previous. */
+bool record_chain_fits(struct bytes record, const unsigned char previous[STORE_CHAIN_BYTES]);
+
+static inline struct bytes
+record_payload(struct bytes record)
+{
+	return (struct bytes){ record.data + RECORD_HEADER_BYTES, record.len - RECORD_HEADER_BYTES };
+}
+
+#endif

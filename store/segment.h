@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_SEGMENT_H
+#define STORE_SEGMENT_H
+
+#include "store/db.h"
+#include "store/pack.h"
+
+/* Segments: one LMDB file each, with the databases `events` (8-byte big-endian seq -> record) and
+ * `meta` (text key -> value). A set opens each file at most once per process, whoever reads it. */
+
+struct segment {
+	uint64_t first_seq;
+	MDB_env *env;
+	MDB_dbi events, meta;
+	unsigned char prev_chain[STORE_CHAIN_BYTES]; /* of record first_seq - 1 */
+	struct segment_set *set;
+	/* Guarded by the set's lock. */
+	struct segment *next;
+	unsigned users;
+	uint64_t used_at; /* the set's clock at the last use */
+	struct segment_dict {
+		struct segment_dict *next;
+		struct dict *dict;
+	} *dicts; /* loaded so far; entries stay until the segment is closed */
+};
+
+/* All segments of one log that this process has open. Counted references; any thread. */
+struct segment_set *segment_set_new(const char *dir, const unsigned char log_id[STORE_LOG_ID_BYTES]);
+struct segment_set *segment_set_ref(struct segment_set *set);
+void segment_set_unref(struct segment_set *set); /* NULL is fine; asserts that no segment is in use */
+const char *segment_set_dir(const struct segment_set *set);
+const unsigned char *segment_set_log_id(const struct segment_set *set);
+
+/* The segment that starts with first_seq, opened for reading when it is not open yet. Give it back
+ * with segment_release. RC_NOTFOUND: there is no such file. RC_CORRUPT: it does not belong here. */
+enum rc segment_acquire(struct segment_set *set, uint64_t first_seq, struct segment **s, struct err *e)
+	MUST_CHECK;
+void segment_release(struct segment *s); /* NULL is fine */
+
+/* As segment_acquire, for writing: the process's first use of this segment. Syncs the file, since a
+ * killed writer may have left a commit in the page cache only. */
+enum rc segment_acquire_writable(struct segment_set *set, uint64_t first_seq, struct segment **s,
+	struct err *e) MUST_CHECK;
+
+/* Makes the file of a new segment, complete and durable or not at all. */
+enum rc segment_make(const char *dir, const unsigned char log_id[STORE_LOG_ID_BYTES],
+	uint64_t first_seq, const unsigned char prev_chain[STORE_CHAIN_BYTES], struct err *e) MUST_CHECK;
+
+/* First and last seq in the segment as txn sees it; both 0 when it is empty. */
+enum rc segment_range(const struct segment *s, MDB_txn *txn, uint64_t *first, uint64_t *last,
+	struct err *e) MUST_CHECK;
+
+/* The stored bytes of record seq, valid until txn ends. RC_NOTFOUND. */
+enum rc segment_get(const struct segment *s, MDB_txn *txn, uint64_t seq, struct bytes *record,
+	struct err *e) MUST_CHECK;
+
+/* The dictionary of that id, NULL for id 0. Valid while the segment is acquired. RC_CORRUPT: it is
+ * missing or damaged. */
+enum rc segment_dict(struct segment *s, MDB_txn *txn, uint32_t id, const struct dict **d,
+	struct err *e) MUST_CHECK;
+
+/* Stores d in the segment within a write transaction, if it is not there. */
+enum rc segment_put_dict(const struct segment *s, MDB_txn *txn, struct dict *d, struct err *e) MUST_CHECK;
+
+/* Checks one stored record and copies it into a. */
+enum rc segment_decode(struct segment *s, MDB_txn *txn, struct unpacker *u, uint64_t seq,
+	struct bytes record, struct arena *a, struct store_record *out, struct err *e) MUST_CHECK;
+
+#endif

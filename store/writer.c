@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "store/writer.h"
+
+/* Less than this free is a full disk, whatever error the write gave: a short write comes back from LMDB
+ * as EIO. */
+#define DISK_RESERVE_BYTES ((uint64_t)8 * 1024 * 1024)
+#define READER_CHECK_MS 30000
+
+/* What a commit in the making has added; taken over by the store only when it is on disk. */
+struct commit {
+	struct item *items;
+	size_t count;
+	MDB_txn *txn;
+	size_t puts;
+	int64_t first_put_at_us; /* of the first record put */
+	uint64_t last_seq;
+	int64_t last_at_us;
+	size_t bytes;
+	unsigned char chain[STORE_CHAIN_BYTES];
+};
+
+/* ---- errors ---- */
+
+/* Whether error code of a write to the segment means "no room", now or by a limit of this process. */
+static bool
+means_full(const struct store *s, int code, size_t bytes)
+{
+	struct statvfs fs;
+	struct rlimit limit;
+	struct stat st;
+	mdb_filehandle_t fd;
+	if (code == ENOSPC || code == EDQUOT || code == EFBIG || code == MDB_MAP_FULL ||
+		code == MDB_TXN_FULL)
+		return true;
+	if (code != EIO)
+		return false;
+	if (statvfs(s->dir, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < DISK_RESERVE_BYTES + bytes)
+		return true;
+	mdb_env_get_fd(s->segment->env, &fd);
+	return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+		fstat(fd, &st) == 0 && (uint64_t)st.st_size + bytes + DISK_RESERVE_BYTES > limit.rlim_cur;
+}
+
+static enum rc
+commit_err(const struct store *s, const struct commit *c, int code, const char *what, struct err *e)
+{
+	if (means_full(s, code, c->bytes))
+		return err_set(e, RC_FULL, "disk-full",
+			"%s: %s; make room on the disk of %s, it goes on by itself", what,
+			mdb_strerror(code == EIO ? ENOSPC : code), s->dir);
+	return err_set(e, RC_IO, "log.failed", "%s: %s; nothing more is accepted until a restart", what,
+		mdb_strerror(code));
+}
+
+static void
+set_health(struct store *s, enum rc rc, const struct err *e)
+{
+	if ((enum rc)atomic_load(&s->health) == rc)
+		return;
+	pthread_mutex_lock(&s->lock);
+	if (rc != RC_OK)
+		s->failure = *e;
+	atomic_store(&s->health, (int)rc);
+	pthread_mutex_unlock(&s->lock);
+	if (rc == RC_OK)
+		LOG_INFO("log.recovered", F_S("path", s->dir), F_U("seq", s->last_seq));
+	else
+		log_err("log.failed", e);
+}
+
+/* ---- one commit ---- */
+
+/* Whether the log really holds what the index says: an answer "already stored as seq" is a promise.
+ * A record that is gone with its segment cannot be asked any more. */
+static bool
+really_holds(struct store *s, const struct item *item, const struct index_entry *entry)
+{
+	const struct store_record *records;
+	size_t count;
+	struct index_key key;
+	struct err e;
+	arena_reset(s->scratch);
+	enum rc rc = store_read(s->reader, entry->seq, 1, 1, s->scratch, &records, &count, &e);
+	if (rc == RC_NOTFOUND)
+		return true;
+	if (rc == RC_OK && count == 1 && index_key_of(&records[0].event, &key) &&
+		memcmp(key.bytes, item->key.bytes, INDEX_KEY_BYTES) == 0 &&
+		memcmp(records[0].event.body_sha256, item->body_sha256, SHA256_BYTES) == 0)
+		return true;
+	LOG_ERROR("log.index", F_S("path", s->dir), F_U("seq", entry->seq),
+		F_S("note", "the dedupe index points to a record that is damaged or another one; "
+			"stop, run `hooklog log verify`, remove index.mdb"));
+	return false;
+}
+
+/* Looks for the item's delivery. Sets result.duplicate, or *same_key_seq when the key was used for
+ * another body; *key is the key to add, and *add whether to. */
+static enum rc
+look_up(struct store *s, struct item *item, uint64_t *same_key_seq, struct index_key *key, bool *add,
+	struct err *e)
+{
+	struct index_entry known;
+	*same_key_seq = 0;
+	*add = false;
+	if (!item->has_key)
+		return RC_OK;
+	*key = item->key;
+	enum rc rc = index_find(s->index, key, &known, e);
+	if (rc == RC_OK && memcmp(known.body_sha256, item->body_sha256, SHA256_BYTES) != 0) {
+		*same_key_seq = known.seq;
+		index_key_with_body(&item->key, item->body_sha256, key);
+		rc = index_find(s->index, key, &known, e);
+	}
+	if (rc == RC_NOTFOUND) {
+		*add = true;
+		return RC_OK;
+	}
+	if (rc != RC_OK)
+		return rc;
+	/* What this very commit adds cannot be read yet, and cannot be wrong either. */
+	if (known.seq > s->last_seq || really_holds(s, item, &known)) {
+		item->result.duplicate = true;
+		item->result.seq = known.seq;
+	}
+	return RC_OK;
+}
+
+static int
+put_record(struct store *s, struct commit *c, struct item *item, uint64_t same_key_seq, int64_t now_us)
+{
+	unsigned char key[8];
+	struct packed *p = &item->packed;
+	struct record_header h = { .codec = p->codec, .dict_id = p->dict == NULL ? 0 : dict_id(p->dict),
+		.seq = c->last_seq + 1, .received_at_us = now_us > c->last_at_us ? now_us : c->last_at_us,
+		.flags = (uint16_t)(same_key_seq == 0 ? 0 : EVENT_FLAG_KEY_REUSED),
+		.same_key_seq = same_key_seq, .plain_bytes = p->plain_bytes, .envelope_bytes = p->envelope_bytes };
+	db_put_seq(key, h.seq);
+	MDB_val k = { sizeof key, key }, v = { RECORD_HEADER_BYTES + packed_bytes(p), NULL };
+	int code = mdb_put(c->txn, s->segment->events, &k, &v, MDB_APPEND | MDB_RESERVE);
+	/* The number stands there already: two writers, or a bug of ours. */
+	ASSERT(code != MDB_KEYEXIST);
+	if (code != 0)
+		return code;
+	unsigned char *to = (unsigned char *)v.mv_data + RECORD_HEADER_BYTES;
+	for (size_t i = 0; i < COUNT_OF(p->parts); i++) {
+		if (p->parts[i].len > 0)
+			memcpy(to, p->parts[i].data, p->parts[i].len);
+		to += p->parts[i].len;
+	}
+	record_seal(v.mv_data, v.mv_size, &h, c->chain);
+	memcpy(c->chain, h.chain, STORE_CHAIN_BYTES);
+	if (c->puts++ == 0)
+		c->first_put_at_us = h.received_at_us;
+	c->last_seq = h.seq;
+	c->last_at_us = h.received_at_us;
+	c->bytes += v.mv_size;
+	item->result.seq = h.seq;
+	return 0;
+}
+
+/* Puts all items of the commit into its transaction; *code is LMDB's when it refused. */
+static enum rc
+put_items(struct store *s, struct commit *c, int *code, struct err *e)
+{
+	int64_t now_us = clock_now_us();
+	for (struct item *item = c->items; item != NULL; item = item->next) {
+		uint64_t same_key_seq;
+		struct index_key key;
+		bool add;
+		item->result = (struct store_result){ .rc = RC_OK };
+		enum rc rc = look_up(s, item, &same_key_seq, &key, &add, e);
+		if (rc != RC_OK)
+			return rc;
+		if (item->result.duplicate)
+			continue;
+		if (item->packed.dict != NULL) {
+			rc = segment_put_dict(s->segment, c->txn, item->packed.dict, e);
+			if (rc != RC_OK)
+				return rc;
+		}
+		*code = put_record(s, c, item, same_key_seq, now_us);
+		if (*code != 0)
+			return commit_err(s, c, *code, "append", e);
+		if (add) {
+			struct index_entry entry = { .seq = item->result.seq };
+			memcpy(entry.body_sha256, item->body_sha256, SHA256_BYTES);
+			index_add(s->index, &key, &entry);
+		}
+	}
+	return RC_OK;
+}
+
+/* Writes the commit's items as one transaction. On failure nothing of it is visible. */
+static enum rc
+commit_once(struct store *s, struct commit *c, int *code, struct err *e)
+{
+	c->puts = 0;
+	c->bytes = 0;
+	c->last_seq = s->last_seq;
+	c->last_at_us = s->last_at_us;
+	memcpy(c->chain, s->chain, STORE_CHAIN_BYTES);
+	*code = mdb_txn_begin(s->segment->env, NULL, 0, &c->txn);
+	if (*code != 0)
+		return commit_err(s, c, *code, "begin a commit", e);
+	enum rc rc = put_items(s, c, code, e);
+	if (rc != RC_OK || c->puts == 0) {
+		mdb_txn_abort(c->txn);
+		goto done;
+	}
+	*code = mdb_txn_commit(c->txn);
+	if (*code != 0)
+		rc = commit_err(s, c, *code, "commit", e);
+done:
+	c->txn = NULL;
+	if (rc != RC_OK)
+		index_rollback(s->index);
+	return rc;
+}
+
+static void
+publish(struct store *s)
+{
+	unsigned char head[8];
+	for (int i = 0; i < 8; i++)
+		head[i] = (unsigned char)(s->last_seq >> (8 * i));
+	/* Only a signal for those who wait; they look into the log itself, and time out without it. */
+	if (pwrite(s->head_fd, head, sizeof head, 0) != (ssize_t)sizeof head)
+		return;
+}
+
+static void
+accept_commit(struct store *s, const struct commit *c)
+{
+	if (c->puts == 0)
+		return;
+	if (s->segment_last == 0)
+		s->segment_first_at_us = c->first_put_at_us;
+	s->segment_last = s->last_seq = c->last_seq;
+	s->last_at_us = c->last_at_us;
+	memcpy(s->chain, c->chain, STORE_CHAIN_BYTES);
+	publish(s);
+}
+
+enum rc
+writer_roll(struct store *s, struct err *e)
+{
+	struct segment *next;
+	uint64_t first = s->last_seq + 1;
+	ASSERT(s->segment_last != 0);
+	enum rc rc = segment_make(s->dir, segment_set_log_id(s->set), first, s->chain, e);
+	if (rc == RC_OK)
+		rc = segment_acquire_writable(s->set, first, &next, e);
+	if (rc != RC_OK)
+		return rc;
+	segment_release(s->segment);
+	s->segment = next;
+	s->segment_last = 0;
+	return RC_OK;
+}
+
+static bool
+segment_is_due(const struct store *s)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	if (s->segment_last == 0)
+		return false;
+	mdb_env_info(s->segment->env, &info);
+	mdb_env_stat(s->segment->env, &stat);
+	return ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize >= s->options.segment_bytes_max ||
+		clock_now_us() - s->segment_first_at_us >= s->options.segment_age_s_max * 1000000;
+}
+
+/* A segment that cannot be made for lack of room is no reason to stop: the old one goes on. */
+static enum rc
+commit(struct store *s, struct commit *c, struct err *e)
+{
+	int code = 0;
+	enum rc rc = RC_OK;
+	if (segment_is_due(s))
+		rc = writer_roll(s, e);
+	if (rc == RC_FULL)
+		rc = RC_OK;
+	if (rc == RC_OK)
+		rc = commit_once(s, c, &code, e);
+	if (rc == RC_FULL && code == MDB_MAP_FULL && s->segment_last != 0) {
+		rc = writer_roll(s, e);
+		if (rc == RC_OK)
+			rc = commit_once(s, c, &code, e);
+	}
+	return rc;
+}
+
+/* ---- the thread ---- */
+
+static struct item *
+queue_take(struct store *s, size_t *count)
+{
+	struct item *items = s->first, **end = &items;
+	size_t n = 0, bytes = 0;
+	while (*end != NULL && n < s->options.commit_events_max) {
+		size_t more = packed_bytes(&(*end)->packed);
+		if (n > 0 && bytes + more > LIMIT_COMMIT_BYTES)
+			break;
+		bytes += more;
+		n++;
+		end = &(*end)->next;
+	}
+	s->first = *end;
+	*end = NULL;
+	if (s->first == NULL)
+		s->end = &s->first;
+	s->queue_count -= n;
+	s->queue_bytes -= bytes;
+	*count = n;
+	return items;
+}
+
+static void
+answer(struct item *items, enum rc rc, const struct err *e)
+{
+	while (items != NULL) {
+		struct item *item = items;
+		items = item->next;
+		item->result.rc = rc;
+		if (rc != RC_OK) {
+			item->result.seq = 0;
+			item->result.duplicate = false;
+			item->result.err = *e;
+		}
+		item->done(&item->result, item->context);
+		packed_free(&item->packed);
+		free(item);
+	}
+}
+
+/* Any failure but a full disk is final: after a failed sync nobody knows what the page cache holds is
+ * on disk, so going on would acknowledge on hearsay. */
+static void
+finish(struct store *s, struct commit *c, enum rc rc, struct err *e)
+{
+	if (rc == RC_OK) {
+		accept_commit(s, c);
+		set_health(s, RC_OK, NULL);
+	} else {
+		if (rc != RC_FULL && rc != RC_CORRUPT)
+			rc = RC_IO;
+		e->rc = rc;
+		set_health(s, rc, e);
+	}
+	answer(c->items, rc, e);
+	if (rc == RC_OK && c->puts > 0)
+		index_committed(s->index, s->last_seq);
+}
+
+static void
+check_readers(struct store *s, int64_t *checked_at_ms)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	if (now_ms - *checked_at_ms < READER_CHECK_MS)
+		return;
+	*checked_at_ms = now_ms;
+	int dead = 0;
+	if (mdb_reader_check(s->segment->env, &dead) == 0 && dead > 0)
+		LOG_INFO("log.readers-cleared", F_I("dead", dead));
+}
+
+void *
+writer_thread(void *context)
+{
+	struct store *s = context;
+	int64_t checked_at_ms = clock_monotonic_ms();
+	for (;;) {
+		struct commit c = { 0 };
+		struct err e = { .rc = RC_OK };
+		pthread_mutex_lock(&s->lock);
+		while (s->first == NULL && !s->closing)
+			pthread_cond_wait(&s->queued, &s->lock);
+		if (s->first == NULL) {
+			pthread_mutex_unlock(&s->lock);
+			return NULL;
+		}
+		c.items = queue_take(s, &c.count);
+		enum rc stopped = (enum rc)atomic_load(&s->health);
+		if (stopped != RC_OK && stopped != RC_FULL)
+			e = s->failure;
+		pthread_mutex_unlock(&s->lock);
+		if (e.rc != RC_OK) {
+			answer(c.items, e.rc, &e);
+			continue;
+		}
+		enum rc rc = commit(s, &c, &e);
+		finish(s, &c, rc, &e);
+		check_readers(s, &checked_at_ms);
+	}
+}

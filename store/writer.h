@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_WRITER_H
+#define STORE_WRITER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/index.h"
+
+/* What the files of the writing side share. */
+
+/* An event on its way to the disk: all that can be done outside the writer thread is done. */
+struct item {
+	struct item *next;
+	struct packed packed;
+	bool has_key;
+	struct index_key key;
+	unsigned char body_sha256[SHA256_BYTES];
+	store_done_fn done;
+	void *context;
+	struct store_result result;
+};
+
+struct store {
+	struct store_options options; /* with the defaults filled in; dir is owned */
+	char *dir;
+	int lock_fd, head_fd;
+	struct segment_set *set;
+	struct packer *packer;
+
+	/* Guarded by lock. */
+	pthread_mutex_t lock;
+	pthread_cond_t queued;
+	struct item *first, **end;
+	size_t queue_count, queue_bytes;
+	bool closing;
+	struct err failure;  /* why health is not RC_OK */
+	atomic_int health;   /* enum rc; read without the lock */
+
+	/* The writer thread's own, once it runs. */
+	pthread_t thread;
+	bool started;
+	struct segment *segment; /* the open one */
+	uint64_t segment_last;   /* its last seq; 0: empty */
+	int64_t segment_first_at_us;
+	uint64_t last_seq;
+	int64_t last_at_us;
+	unsigned char chain[STORE_CHAIN_BYTES];
+	struct store_reader *reader; /* for looking at what a duplicate claims to repeat */
+	struct arena *scratch;
+	struct index *index;
+};
+
+/* The writer thread's body: s->queue to disk until s->closing and the queue is empty. */
+void *writer_thread(void *context);
+
+/* Makes the next segment current. The set's previous one stays open for readers. */
+enum rc writer_roll(struct store *s, struct err *e) MUST_CHECK;
+
+#endif
