@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "cli/cmd.h"
+#include "cli/commands.h"
+#include "cli/services.h"
+
+/* What every `project` command opens first. */
+struct context {
+	struct arena *a;
+	struct config config;
+	struct store_reader *reader;
+	struct projector_options options;
+	int stop_fd;
+};
+
+static enum rc
+open_context(struct context *c, const struct cli_call *call, bool daemon, struct err *e)
+{
+	*c = (struct context){ .a = arena_new(64 * 1024), .stop_fd = -1 };
+	enum rc rc = config_load(&c->config, call, c->a, NULL, e);
+	if (rc == RC_OK && daemon) {
+		c->stop_fd = cmd_stop_fd(e);
+		rc = c->stop_fd < 0 ? e->rc : RC_OK;
+	}
+	if (rc == RC_OK)
+		rc = store_reader_open(&c->reader, c->config.log_dir, e);
+	if (rc == RC_OK) {
+		c->options = services_projector(&c->config, c->reader, c->a);
+		c->options.stop_fd = c->stop_fd;
+	}
+	return rc;
+}
+
+static void
+close_context(struct context *c)
+{
+	store_reader_close(c->reader);
+	if (c->stop_fd >= 0)
+		close(c->stop_fd);
+	arena_free(c->a);
+}
+
+static int
+run_run(const struct cli_call *call)
+{
+	struct context c;
+	struct err e;
+	enum rc rc = open_context(&c, call, true, &e);
+	if (rc == RC_OK)
+		rc = projector_run(&c.options, &e);
+	close_context(&c);
+	return rc == RC_OK ? EXIT_DONE : cmd_fail(&e);
+}
+
+static void
+show_progress(uint64_t seq, uint64_t last_seq, void *context UNUSED)
+{
+	cmd_progress("rebuilding: event %" PRIu64 " of %" PRIu64 " (%.0f %%)", seq, last_seq,
+		last_seq == 0 ? 100.0 : (double)seq * 100.0 / (double)last_seq);
+}
+
+static int
+run_rebuild(const struct cli_call *call)
+{
+	struct context c;
+	struct err e;
+	enum rc rc = open_context(&c, call, true, &e);
+	bool interrupted = false;
+	if (rc == RC_OK) {
+		c.options.progress = show_progress;
+		rc = projector_rebuild(&c.options, &e);
+		cmd_progress_end();
+		interrupted = rc == RC_AGAIN && cmd_stopped(c.stop_fd);
+	}
+	close_context(&c);
+	if (rc == RC_OK)
+		return EXIT_DONE;
+	int code = cmd_fail(&e);
+	return interrupted ? EXIT_INTERRUPTED : code;
+}
+
+static void
+put_status_json(struct buf *out, const struct projector_status *s)
+{
+	buf_printf(out,
+		"{\"log_first_seq\":%" PRIu64 ",\"log_last_seq\":%" PRIu64 ",\"lag_events\":%" PRIu64
+		",\"lag_seconds\":%.3f,\"running\":%s,\"generations\":[",
+		s->log_first_seq, s->log_last_seq, s->lag_events, s->lag_seconds,
+		s->running ? "true" : "false");
+	for (size_t i = 0; i < s->generation_count; i++) {
+		const struct projector_generation_status *g = &s->generations[i];
+		buf_printf(out,
+			"%s{\"id\":%d,\"schema\":\"%s\",\"status\":\"%s\",\"seq\":%" PRIu64
+			",\"parked\":%" PRIu64 ",\"current_definitions\":%s}",
+			i == 0 ? "" : ",", g->id, g->schema, g->status, g->seq, g->parked,
+			g->current_definitions ? "true" : "false");
+	}
+	buf_put_str(out, "]}\n");
+}
+
+static void
+put_status_text(struct buf *out, const struct projector_status *s)
+{
+	buf_printf(out, "log        %" PRIu64 " to %" PRIu64 "\n", s->log_first_seq, s->log_last_seq);
+	buf_printf(out, "lag        %" PRIu64 " events, %.1f s\n", s->lag_events, s->lag_seconds);
+	buf_printf(out, "projector  %s\n\n", s->running ? "running" : "not running");
+	buf_put_str(out, "schema     status     up to seq     parked  definitions\n");
+	for (size_t i = 0; i < s->generation_count; i++) {
+		const struct projector_generation_status *g = &s->generations[i];
+		buf_printf(out, "%-10s %-10s %-13" PRIu64 " %-7" PRIu64 " %s\n", g->schema, g->status, g->seq,
+			g->parked, g->current_definitions ? "current" : "changed: rebuild");
+	}
+}
+
+static int
+run_status(const struct cli_call *call)
+{
+	struct context c;
+	struct projector_status status;
+	struct err e;
+	enum rc rc = open_context(&c, call, false, &e);
+	if (rc == RC_OK)
+		rc = projector_status(&c.options, &status, &e);
+	close_context(&c);
+	if (rc != RC_OK)
+		return cmd_fail(&e);
+	struct buf out = buf_new(LIMIT_TEXT_BYTES);
+	if (call->json)
+		put_status_json(&out, &status);
+	else
+		put_status_text(&out, &status);
+	bool printed = cmd_print(&out);
+	buf_free(&out);
+	return printed ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int
+run_check(const struct cli_call *call)
+{
+	struct arena *a = arena_new(64 * 1024);
+	struct buf out = buf_new(LIMIT_TEXT_BYTES);
+	struct config config;
+	struct err e;
+	enum rc rc = config_load(&config, call, a, NULL, &e);
+	if (rc == RC_OK)
+		rc = projector_check(config.projector_dir, call->args[0], cli_option(call, "sql")->given, &out,
+			&e);
+	int code = EXIT_DONE;
+	if (rc != RC_OK)
+		code = cmd_fail(&e);
+	else if (!cmd_print(&out))
+		code = EXIT_FAILED;
+	buf_free(&out);
+	arena_free(a);
+	return code;
+}
+
+struct parked_list {
+	struct buf out;
+	bool json;
+};
+
+static void
+put_parked(uint64_t seq, const char *sqlstate, const char *reason, const char *parked_at, int64_t tries,
+	void *context)
+{
+	struct parked_list *list = context;
+	if (!list->json) {
+		buf_printf(&list->out, "%-10" PRIu64 " %s %-6s %s\n", seq, parked_at,
+			sqlstate[0] == '\0' ? "-" : sqlstate, reason);
+		return;
+	}
+	buf_printf(&list->out, "{\"seq\":%" PRIu64 ",\"parked_at\":\"%s\",\"tries\":%" PRId64
+			       ",\"sqlstate\":\"%s\",\"reason\":",
+		seq, parked_at, tries, sqlstate);
+	buf_put_json(&list->out, bytes_str(reason));
+	buf_put_str(&list->out, "}\n");
+}
+
+static int
+run_parked(const struct cli_call *call)
+{
+	const struct cli_value *retry = cli_option(call, "retry"), *drop = cli_option(call, "drop");
+	struct parked_list list = { .out = buf_new(LIMIT_TEXT_BYTES), .json = call->json };
+	struct context c;
+	struct err e;
+	enum rc rc = open_context(&c, call, false, &e);
+	if (rc == RC_OK && retry->given && drop->given)
+		rc = err_set(&e, RC_INVALID, NULL, "--retry and --drop exclude each other");
+	else if (rc == RC_OK && retry->given)
+		rc = projector_parked_retry(&c.options, retry->u64, &e);
+	else if (rc == RC_OK && drop->given)
+		rc = projector_parked_drop(&c.options, drop->u64, &e);
+	else if (rc == RC_OK)
+		rc = projector_parked_list(&c.options, put_parked, &list, &e);
+	close_context(&c);
+	int code = rc == RC_OK ? EXIT_DONE : cmd_fail(&e);
+	if (rc == RC_OK && !cmd_print(&list.out))
+		code = EXIT_FAILED;
+	buf_free(&list.out);
+	return code;
+}
+
+const struct cli_command cmd_project_run = {
+	.name = "project run",
+	.args_help = "",
+	.summary = "Keep the PostgreSQL tables up to date with the log",
+	.details = "Runs in the foreground until SIGINT or SIGTERM. Makes its schemas on first use. A database\n"
+		   "that is down is waited for; one that refuses us, or tables of another log, end it.\n",
+	.run = run_run,
+};
+
+const struct cli_command cmd_project_rebuild = {
+	.name = "project rebuild",
+	.args_help = "",
+	.summary = "Make all tables anew from the first event and swap them in",
+	.details = "Fills a new generation beside the live one, which goes on being updated and read, then\n"
+		   "points the views in hooklog and gh at it in one transaction. Interrupted, it continues\n"
+		   "where it was when run again. The replaced generation is kept until the next rebuild.\n",
+	.run = run_rebuild,
+};
+
+const struct cli_command cmd_project_status = {
+	.name = "project status",
+	.args_help = "",
+	.summary = "Show checkpoint, lag, generations and parked events",
+	.run = run_status,
+};
+
+static const struct cli_option check_options[] = {
+	{ "sql", CLI_FLAG, NULL, "print the SQL made from each definition" },
+};
+
+const struct cli_command cmd_project_check = {
+	.name = "project check",
+	.args_help = "[TABLE]",
+	.args_max = 1,
+	.summary = "Check the projection files and list what they make",
+	.details = "Needs no database. Reads the built-in projections and those of projector.dir.\n",
+	.options = check_options,
+	.option_count = COUNT_OF(check_options),
+	.run = run_check,
+};
+
+static const struct cli_option parked_options[] = {
+	{ "retry", CLI_U64, "SEQ", "project this event again" },
+	{ "drop", CLI_U64, "SEQ", "take this event off the list; the log keeps it" },
+};
+
+const struct cli_command cmd_project_parked = {
+	.name = "project parked",
+	.args_help = "",
+	.summary = "List, retry or drop events that could not be projected",
+	.details = "Without an option: one line per parked event with its reason. Look at one with\n"
+		   "`hooklog log show SEQ`.\n",
+	.options = parked_options,
+	.option_count = COUNT_OF(parked_options),
+	.run = run_parked,
+};

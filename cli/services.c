@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+#include "cli/services.h"
+#include "pg/cluster.h"
+
+enum rc
+services_open_log(const struct config *c, struct store **s, struct err *e)
+{
+	const struct store_options options = { .dir = c->log_dir,
+		.segment_bytes_max = c->store_segment_bytes_max,
+		.segment_age_s_max = (int64_t)c->store_segment_age_s_max,
+		.queue_events_max = c->store_queue_events_max,
+		.commit_events_max = c->store_commit_events_max };
+	return store_open(s, &options, e);
+}
+
+enum rc
+services_start_ingest(const struct config *c, struct store *s, struct arena *a, struct ingest **in,
+	struct err *e)
+{
+	const struct ingest_options options = { .listen = c->ingest_listen,
+		.threading = strcmp(c->ingest_threading, "pool") == 0 ? INGEST_POOL : INGEST_CONNECTION,
+		.threads = c->ingest_threads,
+		.connections_max = c->ingest_connections_max,
+		.in_flight_bytes_max = c->ingest_in_flight_bytes_max,
+		.request_timeout_ms = (int64_t)c->ingest_request_timeout_ms,
+		.keep_alive = c->ingest_keep_alive,
+		.sources_dir = c->sources_dir,
+		.salt_file = arena_printf(a, "%s/redaction.salt", c->data_dir),
+		.store = s };
+	enum rc rc = ingest_start(in, &options, e);
+	if (rc == RC_OK)
+		LOG_INFO("ingest.listening", F_S("address", ingest_address(*in)),
+			F_U("sources", ingest_source_count(*in)), F_S("threading", c->ingest_threading));
+	return rc;
+}
+
+const char *
+services_conninfo(const struct config *c, struct arena *a)
+{
+	if (!config_names_postgres(c))
+		return cluster_conninfo(c->cluster_dir, a);
+	if (c->postgres_url[0] != '\0')
+		return c->postgres_url;
+	const char *url = getenv("DATABASE_URL");
+	return url == NULL ? "" : url;
+}
+
+struct projector_options
+services_projector(const struct config *c, struct store_reader *r, struct arena *a)
+{
+	return (struct projector_options){ .conninfo = services_conninfo(c, a),
+		.definitions_dir = c->projector_dir,
+		.batch_events_max = c->projector_batch_events_max,
+		.batch_bytes_max = c->projector_batch_bytes_max,
+		.reader = r,
+		.stop_fd = -1 };
+}

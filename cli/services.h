@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_SERVICES_H
+#define CLI_SERVICES_H
+
+#include "cli/config.h"
+#include "ingest/ingest.h"
+#include "projector/projector.h"
+#include "store/store.h"
+
+/* From the configuration to the options of each part: the one place where keys meet layers. */
+
+/* Opens the log for writing. */
+enum rc services_open_log(const struct config *c, struct store **s, struct err *e) MUST_CHECK;
+
+/* Starts the receiver and logs ingest.listening. */
+enum rc services_start_ingest(const struct config *c, struct store *s, struct arena *a,
+	struct ingest **in, struct err *e) MUST_CHECK;
+
+/* Where the tables are: postgres.url, DATABASE_URL, the PG* environment, or the private cluster of `up`.
+ * In a. */
+const char *services_conninfo(const struct config *c, struct arena *a);
+
+/* Everything but the reader's stop_fd and progress. */
+struct projector_options services_projector(const struct config *c, struct store_reader *r,
+	struct arena *a);
+
+#endif

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <poll.h>
+
+#include <libpq-fe.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "pg/pg.h"
+
+struct pg {
+	PGconn *conn;
+	int64_t timeout_ms;
+	size_t sends; /* statements of the open pipeline, without BEGIN */
+};
+
+struct pg_result {
+	PGresult *result;
+};
+
+/* What a caller can do about an SQLSTATE; pg.h has the table. */
+static enum rc
+rc_of_sqlstate(const char *state, const char **id)
+{
+	static const struct {
+		const char *prefix;
+		enum rc rc;
+		const char *id;
+	} rows[] = {
+		{ "42501", RC_DENIED, "postgres.refused" },
+		{ "42804", RC_INVALID, NULL },
+		{ "28", RC_DENIED, "postgres.refused" },
+		{ "3D", RC_DENIED, "postgres.refused" },
+		{ "22", RC_INVALID, NULL },
+		{ "23", RC_INVALID, NULL },
+		{ "54", RC_INVALID, NULL },
+		{ "HL", RC_CONFLICT, NULL },
+		{ "08", RC_AGAIN, "postgres.unavailable" },
+		{ "40", RC_AGAIN, "postgres.unavailable" },
+		{ "53", RC_AGAIN, "postgres.unavailable" },
+		{ "55", RC_AGAIN, "postgres.unavailable" },
+		{ "57", RC_AGAIN, "postgres.unavailable" },
+		{ "58", RC_AGAIN, "postgres.unavailable" },
+	};
+	*id = NULL;
+	for (size_t i = 0; state != NULL && i < COUNT_OF(rows); i++) {
+		if (strncmp(state, rows[i].prefix, strlen(rows[i].prefix)) == 0) {
+			*id = rows[i].id;
+			return rows[i].rc;
+		}
+	}
+	return RC_IO;
+}
+
+/* libpq ends its messages with a newline and spreads them over lines. */
+static void
+one_line(char *text)
+{
+	size_t len = strlen(text);
+	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == ' '))
+		text[--len] = '\0';
+	for (char *p = text; *p != '\0'; p++) {
+		if (*p == '\n' || *p == '\t')
+			*p = ' ';
+	}
+}
+
+static enum rc
+connection_error(const struct pg *pg, const char *doing, struct err *e)
+{
+	enum rc rc = err_set(e, RC_AGAIN, "postgres.unavailable", "%s: %s", doing,
+		PQerrorMessage(pg->conn));
+	if (e != NULL)
+		one_line(e->text);
+	return rc;
+}
+
+static enum rc
+result_error(const struct pg *pg, const PGresult *result, struct err *e)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	if (state == NULL)
+		return connection_error(pg, "PostgreSQL", e);
+	const char *id;
+	enum rc rc = rc_of_sqlstate(state, &id);
+	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	err_set(e, rc, id, "PostgreSQL: %s%s%s", message == NULL ? "error" : message,
+		detail == NULL ? "" : "; ", detail == NULL ? "" : detail);
+	if (e != NULL) {
+		snprintf(e->code, sizeof e->code, "%s", state);
+		one_line(e->text);
+	}
+	return rc;
+}
+
+static int64_t
+deadline_of(const struct pg *pg)
+{
+	return pg->timeout_ms == 0 ? INT64_MAX : clock_monotonic_ms() + pg->timeout_ms;
+}
+
+/* Waits for the socket; false after the deadline. */
+static bool
+wait_socket(const struct pg *pg, short events, int64_t deadline_ms)
+{
+	for (;;) {
+		int64_t left = deadline_ms - clock_monotonic_ms();
+		if (left <= 0)
+			return false;
+		struct pollfd fd = { .fd = PQsocket(pg->conn), .events = events };
+		int n = poll(&fd, 1, left > 1000 ? 1000 : (int)left);
+		if (n > 0 || (n < 0 && errno != EINTR))
+			return true;
+	}
+}
+
+static enum rc
+timed_out(struct pg *pg, struct err *e)
+{
+	/* The answer may still come; only a new connection is in a known state. */
+	return err_set(e, RC_AGAIN, "postgres.unavailable",
+		"PostgreSQL did not answer within %" PRId64 " ms", pg->timeout_ms);
+}
+
+/* Sends what is queued while reading what comes, so that neither side waits for the other's buffer. */
+static enum rc
+flush(struct pg *pg, int64_t deadline_ms, struct err *e)
+{
+	for (;;) {
+		int left = PQflush(pg->conn);
+		if (left == 0)
+			return RC_OK;
+		if (left < 0)
+			return connection_error(pg, "send to PostgreSQL", e);
+		if (!wait_socket(pg, POLLIN | POLLOUT, deadline_ms))
+			return timed_out(pg, e);
+		if (PQconsumeInput(pg->conn) != 1)
+			return connection_error(pg, "read from PostgreSQL", e);
+	}
+}
+
+static enum rc
+next_result(struct pg *pg, int64_t deadline_ms, PGresult **result, struct err *e)
+{
+	*result = NULL;
+	enum rc rc = flush(pg, deadline_ms, e);
+	if (rc != RC_OK)
+		return rc;
+	while (PQisBusy(pg->conn)) {
+		if (!wait_socket(pg, POLLIN, deadline_ms))
+			return timed_out(pg, e);
+		if (PQconsumeInput(pg->conn) != 1)
+			return connection_error(pg, "read from PostgreSQL", e);
+	}
+	*result = PQgetResult(pg->conn);
+	return RC_OK;
+}
+
+static bool
+is_good(const PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+	return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ||
+		status == PGRES_EMPTY_QUERY;
+}
+
+/* Reads all results of one statement or one script; the last good one into *kept when it is wanted. */
+static enum rc
+collect(struct pg *pg, PGresult **kept, struct err *e)
+{
+	enum rc rc = RC_OK;
+	int64_t deadline_ms = deadline_of(pg);
+	for (;;) {
+		PGresult *result;
+		struct err failure = { 0 };
+		enum rc read = next_result(pg, deadline_ms, &result, &failure);
+		if (read != RC_OK) {
+			if (e != NULL)
+				*e = failure;
+			return read;
+		}
+		if (result == NULL)
+			return rc;
+		if (!is_good(result)) {
+			if (rc == RC_OK)
+				rc = result_error(pg, result, e);
+		} else if (kept != NULL) {
+			PQclear(*kept);
+			*kept = result;
+			result = NULL;
+		}
+		PQclear(result);
+		if (PQstatus(pg->conn) != CONNECTION_OK)
+			return rc == RC_OK ? connection_error(pg, "PostgreSQL", e) : rc;
+	}
+}
+
+/* libpq keeps no SQLSTATE of a failed login; its text is the only thing to tell a refusal by. */
+static bool
+is_refusal(const char *text)
+{
+	static const char *const refusals[] = { "authentication failed", "FATAL:  database \"",
+		"FATAL:  role \"", "no pg_hba.conf entry", "no password supplied",
+		"permission denied for database", "is not permitted to log in",
+		"invalid connection option", "invalid URI", "missing \"=\" after",
+		"definition of service" };
+	for (size_t i = 0; i < COUNT_OF(refusals); i++) {
+		if (strstr(text, refusals[i]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+static enum rc
+start(struct pg *pg, const char *conninfo, const char *application, struct err *e)
+{
+	const char *const keys[] = { "dbname", "fallback_application_name", "connect_timeout",
+		"tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count",
+		"client_encoding", NULL };
+	const char *const values[] = { conninfo, application, "5", "10000", "10", "5", "3", "UTF8",
+		NULL };
+	pg->conn = PQconnectStartParams(keys, values, 1);
+	ASSERT(pg->conn != NULL);
+	int64_t deadline_ms = clock_monotonic_ms() + 10000;
+	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+	while (PQstatus(pg->conn) != CONNECTION_BAD) {
+		if (state == PGRES_POLLING_OK)
+			return RC_OK;
+		if (state == PGRES_POLLING_FAILED)
+			break;
+		if (!wait_socket(pg, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms))
+			return err_set(e, RC_AGAIN, "postgres.unavailable",
+				"connecting to PostgreSQL timed out; check host, port and firewall");
+		state = PQconnectPoll(pg->conn);
+	}
+	if (is_refusal(PQerrorMessage(pg->conn))) {
+		enum rc rc = err_set(e, RC_DENIED, "postgres.refused",
+			"PostgreSQL refuses the connection; check postgres.url or PG*: %s",
+			PQerrorMessage(pg->conn));
+		if (e != NULL)
+			one_line(e->text);
+		return rc;
+	}
+	return connection_error(pg, "connect to PostgreSQL", e);
+}
+
+enum rc
+pg_connect(struct pg **out, const char *conninfo, const char *application, struct err *e)
+{
+	struct pg *pg = base_zalloc(sizeof *pg);
+	pg->timeout_ms = 60000;
+	enum rc rc = start(pg, conninfo, application, e);
+	if (rc != RC_OK)
+		goto done;
+	if (PQserverVersion(pg->conn) < 130000) {
+		rc = err_set(e, RC_INVALID, "postgres.refused",
+			"PostgreSQL %d is too old; hooklog needs 13 or newer",
+			PQserverVersion(pg->conn) / 10000);
+		goto done;
+	}
+	PQsetnonblocking(pg->conn, 1);
+	PQsetNoticeProcessor(pg->conn, NULL, NULL);
+	rc = pg_exec(pg,
+		"set timezone = 'UTC'; set standard_conforming_strings = on; set lock_timeout = '30s';"
+		"set idle_in_transaction_session_timeout = '60s'; set datestyle = 'ISO';"
+		"set synchronous_commit = off; set client_min_messages = warning",
+		e);
+done:
+	if (rc != RC_OK) {
+		pg_close(pg);
+		pg = NULL;
+	}
+	*out = pg;
+	return rc;
+}
+
+void
+pg_close(struct pg *pg)
+{
+	if (pg == NULL)
+		return;
+	PQfinish(pg->conn);
+	free(pg);
+}
+
+void
+pg_set_timeout_ms(struct pg *pg, int64_t timeout_ms)
+{
+	pg->timeout_ms = timeout_ms;
+}
+
+enum rc
+pg_exec(struct pg *pg, const char *sql, struct err *e)
+{
+	if (PQsendQuery(pg->conn, sql) != 1)
+		return connection_error(pg, "send to PostgreSQL", e);
+	return collect(pg, NULL, e);
+}
+
+#define PARAMS_MAX 128
+
+/* libpq wants parallel arrays. */
+struct param_arrays {
+	Oid types[PARAMS_MAX];
+	const char *values[PARAMS_MAX];
+	int lengths[PARAMS_MAX];
+	int formats[PARAMS_MAX];
+};
+
+static void
+spread(const struct pg_param *params, size_t count, struct param_arrays *out)
+{
+	ASSERT(count <= PARAMS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		out->types[i] = (Oid)params[i].type;
+		out->values[i] = (const char *)params[i].data.data;
+		out->lengths[i] = (int)params[i].data.len;
+		out->formats[i] = 1;
+	}
+}
+
+enum rc
+pg_query(struct pg *pg, const char *sql, const struct pg_param *params, size_t count,
+	struct pg_result **out, struct err *e)
+{
+	struct param_arrays p;
+	spread(params, count, &p);
+	*out = NULL;
+	if (PQsendQueryParams(pg->conn, sql, (int)count, p.types, p.values, p.lengths, p.formats, 0) != 1)
+		return connection_error(pg, "send to PostgreSQL", e);
+	PGresult *kept = NULL;
+	enum rc rc = collect(pg, &kept, e);
+	if (rc != RC_OK) {
+		PQclear(kept);
+		return rc;
+	}
+	*out = base_alloc(sizeof **out);
+	(*out)->result = kept;
+	return RC_OK;
+}
+
+size_t
+pg_rows(const struct pg_result *result)
+{
+	return (size_t)PQntuples(result->result);
+}
+
+const char *
+pg_field(const struct pg_result *result, size_t row, size_t column)
+{
+	if (PQgetisnull(result->result, (int)row, (int)column))
+		return NULL;
+	return PQgetvalue(result->result, (int)row, (int)column);
+}
+
+bool
+pg_field_bytes(const struct pg_result *result, size_t row, size_t column, unsigned char *out, size_t len)
+{
+	const char *text = pg_field(result, row, column);
+	if (text == NULL)
+		return false;
+	size_t have;
+	unsigned char *data = PQunescapeBytea((const unsigned char *)text, &have);
+	bool right = data != NULL && have == len;
+	if (right)
+		memcpy(out, data, len);
+	PQfreemem(data);
+	return right;
+}
+
+void
+pg_result_free(struct pg_result *result)
+{
+	if (result == NULL)
+		return;
+	PQclear(result->result);
+	free(result);
+}
+
+enum rc
+pg_prepare(struct pg *pg, const char *name, const char *sql, const enum pg_type *types, size_t count,
+	struct err *e)
+{
+	Oid oids[PARAMS_MAX];
+	ASSERT(count <= PARAMS_MAX);
+	for (size_t i = 0; i < count; i++)
+		oids[i] = (Oid)types[i];
+	if (PQsendPrepare(pg->conn, name, sql, (int)count, oids) != 1)
+		return connection_error(pg, "send to PostgreSQL", e);
+	return collect(pg, NULL, e);
+}
+
+enum rc
+pg_pipeline_begin(struct pg *pg, struct err *e)
+{
+	pg->sends = 0;
+	if (PQenterPipelineMode(pg->conn) != 1)
+		return connection_error(pg, "start a pipeline", e);
+	if (PQsendQueryParams(pg->conn, "begin", 0, NULL, NULL, NULL, NULL, 0) != 1)
+		return connection_error(pg, "send to PostgreSQL", e);
+	return RC_OK;
+}
+
+enum rc
+pg_pipeline_send(struct pg *pg, const char *prepared, const struct pg_param *params, size_t count,
+	struct err *e)
+{
+	struct param_arrays p;
+	spread(params, count, &p);
+	if (PQsendQueryPrepared(pg->conn, prepared, (int)count, p.values, p.lengths, p.formats, 0) != 1)
+		return connection_error(pg, "send to PostgreSQL", e);
+	pg->sends++;
+	return flush(pg, deadline_of(pg), e);
+}
+
+/* Reads the answers of the pipeline up to its sync: first BEGIN, then each send, then COMMIT. */
+static enum rc
+drain_pipeline(struct pg *pg, size_t *failed, struct err *e)
+{
+	enum rc rc = RC_OK;
+	int64_t deadline_ms = deadline_of(pg);
+	size_t answered = 0;
+	bool ended_one = false; /* a NULL result ends each statement; two in a row: nothing is left */
+	for (;;) {
+		PGresult *result;
+		struct err failure = { 0 };
+		enum rc read = next_result(pg, deadline_ms, &result, &failure);
+		if (read != RC_OK) {
+			if (e != NULL)
+				*e = failure;
+			return read;
+		}
+		if (result == NULL) {
+			if (ended_one || PQstatus(pg->conn) != CONNECTION_OK)
+				return rc == RC_OK ? connection_error(pg, "PostgreSQL", e) : rc;
+			ended_one = true;
+			answered++;
+			continue;
+		}
+		ended_one = false;
+		ExecStatusType status = PQresultStatus(result);
+		if (!is_good(result) && status != PGRES_PIPELINE_SYNC &&
+			status != PGRES_PIPELINE_ABORTED && rc == RC_OK) {
+			rc = result_error(pg, result, e);
+			if (failed != NULL)
+				*failed = answered == 0 ? 0 : answered - 1;
+		}
+		PQclear(result);
+		if (status == PGRES_PIPELINE_SYNC)
+			return rc;
+	}
+}
+
+static enum rc
+end_pipeline(struct pg *pg, const char *how, size_t *failed, struct err *e)
+{
+	if (PQsendQueryParams(pg->conn, how, 0, NULL, NULL, NULL, NULL, 0) != 1 ||
+		PQpipelineSync(pg->conn) != 1)
+		return connection_error(pg, "send to PostgreSQL", e);
+	enum rc rc = drain_pipeline(pg, failed, e);
+	if (PQstatus(pg->conn) != CONNECTION_OK || PQexitPipelineMode(pg->conn) != 1)
+		return rc == RC_OK ? connection_error(pg, "end a pipeline", e) : rc;
+	if (rc == RC_OK)
+		return RC_OK;
+	/* The failed transaction is still open. When undoing it fails too, the connection is gone, and
+	 * with it the transaction: the first error is the one to tell. */
+	struct err ignored;
+	enum rc undone UNUSED = pg_exec(pg, "rollback", &ignored);
+	return rc;
+}
+
+enum rc
+pg_pipeline_commit(struct pg *pg, size_t *failed, struct err *e)
+{
+	return end_pipeline(pg, "commit", failed, e);
+}
+
+enum rc
+pg_pipeline_rollback(struct pg *pg, struct err *e)
+{
+	return end_pipeline(pg, "rollback", NULL, e);
+}
+
+void
+pg_put_identifier(struct buf *out, const char *name)
+{
+	buf_put_char(out, '"');
+	for (const char *p = name; *p != '\0'; p++) {
+		if (*p == '"')
+			buf_put_char(out, '"');
+		buf_put_char(out, *p);
+	}
+	buf_put_char(out, '"');
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "base/limits.h"
+#include "projector/session.h"
+#include "projector/tables.h"
+
+/* Connects without changing anything: looking must not create schemas. */
+static enum rc
+look(struct session *s, const struct projector_options *o, struct err *e)
+{
+	enum rc rc = session_open(s, o, e);
+	if (rc == RC_OK)
+		rc = pg_connect(&s->pg, o->conninfo, "hooklog", e);
+	s->applier.pg = s->pg;
+	struct pg_result *r = NULL;
+	if (rc == RC_OK)
+		rc = pg_query(s->pg, "select to_regclass('hooklog.generations') is not null", NULL, 0, &r, e);
+	if (rc == RC_OK && strcmp(pg_field(r, 0, 0), "t") != 0)
+		rc = err_set(e, RC_NOTFOUND, NULL,
+			"nothing was projected into this database yet; start `hooklog up` or "
+			"`hooklog project run`");
+	pg_result_free(r);
+	if (rc == RC_OK)
+		rc = generation_find(s->pg, GENERATION_LIVE, &s->generation, e);
+	return rc;
+}
+
+static enum rc
+read_generations(struct session *s, struct projector_status *out, struct err *e)
+{
+	struct pg_param hash = pg_param_bytea(s->catalog.hash, sizeof s->catalog.hash);
+	struct pg_result *r = NULL;
+	enum rc rc = pg_query(s->pg,
+		"select id, schema_name, status, seq, definition_hash = $1, "
+		"(select count(*) from hooklog.parked_events p where p.generation = g.id), "
+		"exists (select from pg_locks l where l.locktype = 'advisory' and l.objid = g.id "
+		"and l.classid = 1751870567) "
+		"from hooklog.generations g order by id desc limit 16",
+		&hash, 1, &r, e);
+	for (size_t i = 0; rc == RC_OK && i < pg_rows(r); i++) {
+		struct projector_generation_status *g = &out->generations[out->generation_count++];
+		g->id = (int)strtol(pg_field(r, i, 0), NULL, 10);
+		snprintf(g->schema, sizeof g->schema, "%s", pg_field(r, i, 1));
+		snprintf(g->status, sizeof g->status, "%s", pg_field(r, i, 2));
+		g->seq = strtoull(pg_field(r, i, 3), NULL, 10);
+		g->current_definitions = pg_field(r, i, 4)[0] == 't';
+		g->parked = strtoull(pg_field(r, i, 5), NULL, 10);
+		if (strcmp(g->status, "live") == 0)
+			out->running = pg_field(r, i, 6)[0] == 't';
+	}
+	pg_result_free(r);
+	return rc;
+}
+
+static enum rc
+read_lag(struct session *s, struct projector_status *out, struct err *e)
+{
+	struct store_span span;
+	enum rc rc = store_span(s->o->reader, &span, e);
+	if (rc != RC_OK)
+		return rc;
+	out->log_first_seq = span.first_seq;
+	out->log_last_seq = span.last_seq;
+	if (span.last_seq <= s->generation.seq)
+		return RC_OK;
+	out->lag_events = span.last_seq - s->generation.seq;
+	const struct store_record *next;
+	size_t count;
+	rc = store_read(s->o->reader, s->generation.seq + 1, 1, SIZE_MAX, s->read, &next, &count, e);
+	if (rc == RC_OK && count == 1)
+		out->lag_seconds = (double)(clock_now_us() - next->event.received_at_us) / 1e6;
+	return rc;
+}
+
+enum rc
+projector_status(const struct projector_options *o, struct projector_status *out, struct err *e)
+{
+	struct session s;
+	*out = (struct projector_status){ 0 };
+	enum rc rc = look(&s, o, e);
+	if (rc == RC_OK)
+		rc = read_generations(&s, out, e);
+	if (rc == RC_OK)
+		rc = read_lag(&s, out, e);
+	session_close(&s);
+	return rc;
+}
+
+enum rc
+projector_parked_list(const struct projector_options *o, projector_parked_fn found, void *context,
+	struct err *e)
+{
+	struct session s;
+	struct pg_result *r = NULL;
+	enum rc rc = look(&s, o, e);
+	if (rc == RC_OK) {
+		unsigned char id[4];
+		struct pg_param param = pg_param_int4(s.generation.id, id);
+		rc = pg_query(s.pg,
+			"select seq, coalesce(sqlstate, ''), reason, "
+			"to_char(parked_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), tries "
+			"from hooklog.parked_events where generation = $1 order by seq",
+			&param, 1, &r, e);
+	}
+	for (size_t i = 0; rc == RC_OK && i < pg_rows(r); i++)
+		found(strtoull(pg_field(r, i, 0), NULL, 10), pg_field(r, i, 1), pg_field(r, i, 2),
+			pg_field(r, i, 3), strtoll(pg_field(r, i, 4), NULL, 10), context);
+	pg_result_free(r);
+	session_close(&s);
+	return rc;
+}
+
+static enum rc
+not_parked(uint64_t seq, struct err *e)
+{
+	return err_set(e, RC_NOTFOUND, NULL, "event %" PRIu64 " is not parked; `hooklog project parked` "
+		"lists those that are", seq);
+}
+
+static enum rc
+is_parked(struct session *s, uint64_t seq, struct err *e)
+{
+	unsigned char id[4], number[8];
+	struct pg_param params[] = { pg_param_int4(s->generation.id, id),
+		pg_param_int8((int64_t)seq, number) };
+	struct pg_result *r = NULL;
+	enum rc rc = pg_query(s->pg,
+		"select 1 from hooklog.parked_events where generation = $1 and seq = $2", params, 2, &r, e);
+	if (rc == RC_OK && pg_rows(r) == 0)
+		rc = not_parked(seq, e);
+	pg_result_free(r);
+	return rc;
+}
+
+enum rc
+projector_parked_retry(const struct projector_options *o, uint64_t seq, struct err *e)
+{
+	struct session s;
+	const struct store_record *record;
+	size_t count = 0;
+	enum rc rc = look(&s, o, e);
+	if (rc == RC_OK)
+		rc = is_parked(&s, seq, e);
+	if (rc == RC_OK &&
+		memcmp(s.generation.definition_hash, s.catalog.hash, sizeof s.catalog.hash) != 0)
+		rc = err_set(e, RC_CONFLICT, "project.definitions-changed",
+			"the projections changed; `hooklog project rebuild` projects parked events as well");
+	if (rc == RC_OK)
+		rc = apply_prepare(&s.applier, e);
+	if (rc == RC_OK)
+		rc = store_read(o->reader, seq, 1, SIZE_MAX, s.read, &record, &count, e);
+	if (rc == RC_OK)
+		rc = count == 1 ? apply_parked(&s.applier, record, e) : not_parked(seq, e);
+	session_close(&s);
+	return rc;
+}
+
+enum rc
+projector_parked_drop(const struct projector_options *o, uint64_t seq, struct err *e)
+{
+	struct session s;
+	enum rc rc = look(&s, o, e);
+	if (rc == RC_OK)
+		rc = is_parked(&s, seq, e);
+	if (rc == RC_OK) {
+		char sql[128];
+		snprintf(sql, sizeof sql,
+			"delete from hooklog.parked_events where generation = %d and seq = %" PRIu64,
+			s.generation.id, seq);
+		rc = pg_exec(s.pg, sql, e);
+	}
+	session_close(&s);
+	return rc;
+}
+
+enum rc
+projector_check(const char *definitions_dir, const char *only_table, bool sql, struct buf *out,
+	struct err *e)
+{
+	struct arena *a = arena_new(256 * 1024);
+	struct catalog c;
+	enum rc rc = catalog_load(&c, definitions_dir, a, e);
+	bool found = false;
+	for (size_t i = 0; rc == RC_OK && i < c.count; i++) {
+		const struct definition *d = &c.definitions[i];
+		if (only_table != NULL && strcmp(only_table, d->table) != 0)
+			continue;
+		found = true;
+		if (!sql) {
+			buf_printf(out, "%-20s %-24s %zu columns, %zu groups, %zu row paths  %s\n", d->table,
+				d->view, d->column_count, d->group_count, d->rows_count, d->file);
+			continue;
+		}
+		enum pg_type types[TABLES_PARAMS_MAX];
+		tables_put_create(out, d, "gh_gN");
+		tables_put_upsert(out, d, "gh_gN", types);
+		buf_put_str(out, ";\n");
+		tables_put_view(out, d, "gh_gN");
+	}
+	if (rc == RC_OK && !found)
+		rc = err_set(e, RC_NOTFOUND, NULL, "there is no projection that makes table %s", only_table);
+	if (c.paths != NULL)
+		catalog_free(&c);
+	arena_free(a);
+	return rc;
+}

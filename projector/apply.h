@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROJECTOR_APPLY_H
+#define PROJECTOR_APPLY_H
+
+#include "projector/generation.h"
+
+/* Writes batches of events into one generation's tables. */
+struct applier {
+	struct pg *pg;                   /* borrowed; locked for the generation */
+	const struct catalog *catalog;   /* borrowed */
+	struct generation *generation;   /* borrowed; its checkpoint is moved on */
+	struct arena *arena;             /* of one batch; reset by apply_batch */
+	uint64_t parked;                 /* events parked so far */
+};
+
+/* Prepares the statements on a's connection. */
+enum rc apply_prepare(struct applier *a, struct err *e) MUST_CHECK;
+
+/* Writes records[0..count), which follow the checkpoint without a gap, together with the moved checkpoint
+ * in one transaction. When the database refuses the data, the batch is halved until the event that is to
+ * blame is alone; that one is parked and the rest goes on. Data errors never stop the projection.
+ * RC_AGAIN: the connection is lost or the server is in trouble; nothing or everything of the last
+ * transaction was written: connect again and read the checkpoint. RC_CONFLICT: the checkpoint was moved
+ * by somebody else (code HL001) or the generation was retired (HL002). */
+enum rc apply_batch(struct applier *a, const struct store_record *records, size_t count, struct err *e)
+	MUST_CHECK;
+
+/* Projects one parked event again, without moving the checkpoint, and takes it off the list.
+ * RC_INVALID: it still cannot be projected; *e says why and the list keeps it. */
+enum rc apply_parked(struct applier *a, const struct store_record *record, struct err *e) MUST_CHECK;
+
+#endif

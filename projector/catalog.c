@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <errno.h>
+
+#include "base/crypto.h"
+#include "base/fs.h"
+#include "base/limits.h"
+#include "projector/catalog.h"
+#include "sql/sql.h"
+
+/* Part of the hash: tables made by an older layout of the bookkeeping columns must be rebuilt. Raise it
+ * whenever projector/tables.c makes other columns or fold.c gives other rows from the same files. */
+#define LAYOUT_VERSION "layout 1"
+
+#define FILES_MAX 256
+
+struct files {
+	struct sql_file list[FILES_MAX];
+	size_t count;
+};
+
+static const char *
+base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash == NULL ? path : slash + 1;
+}
+
+static enum rc
+add_file(struct files *files, const char *path, const char *text, struct err *e)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		if (strcmp(base_name(files->list[i].path), base_name(path)) == 0) {
+			files->list[i] = (struct sql_file){ path, text };
+			return RC_OK;
+		}
+	}
+	if (files->count == FILES_MAX)
+		return err_set(e, RC_INVALID, "config.projection", "more than %d projections", FILES_MAX);
+	files->list[files->count++] = (struct sql_file){ path, text };
+	return RC_OK;
+}
+
+static enum rc
+add_folder(struct files *files, const char *dir, struct arena *a, struct err *e)
+{
+	DIR *folder = opendir(dir);
+	if (folder == NULL)
+		return err_sys(e, RC_NOTFOUND, "config.projection", errno,
+			"cannot read projector.dir %s", dir);
+	enum rc rc = RC_OK;
+	for (const struct dirent *entry; rc == RC_OK && (entry = readdir(folder)) != NULL;) {
+		size_t len = strlen(entry->d_name);
+		if (len < 5 || strcmp(entry->d_name + len - 4, ".sql") != 0 || entry->d_name[0] == '.')
+			continue;
+		const char *path = arena_printf(a, "%s/%s", dir, entry->d_name);
+		struct bytes text;
+		rc = fs_read(path, LIMIT_CONFIG_FILE_BYTES, a, &text, e);
+		if (rc == RC_OK)
+			rc = add_file(files, path, (const char *)text.data, e);
+	}
+	closedir(folder);
+	return rc;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	const struct sql_file *left = a, *right = b;
+	return strcmp(base_name(left->path), base_name(right->path));
+}
+
+struct slot_filler {
+	struct jpath_set *paths;
+	struct rows_line *rows;
+	struct arena *a;
+	enum rc rc;
+	struct err *e;
+};
+
+/* The slot of one operand for one rows line: relative paths start at the row's object. */
+static void
+fill_slot(const struct operand *operand, void *context)
+{
+	struct slot_filler *f = context;
+	const char *path;
+	switch (operand->kind) {
+	case OPERAND_ROOT:
+		path = operand->text;
+		break;
+	case OPERAND_PATH:
+	case OPERAND_COUNT:
+		path = f->rows->path[0] == '\0' ? operand->text
+						: arena_printf(f->a, "%s.%s", f->rows->path, operand->text);
+		break;
+	default:
+		return;
+	}
+	if (f->rc == RC_OK)
+		f->rc = jpath_add(f->paths, path, &f->rows->slots[operand->index], f->e);
+}
+
+static enum rc
+compile(struct catalog *c, struct definition *d, struct arena *a, struct err *e)
+{
+	for (size_t i = 0; i < d->rows_count; i++) {
+		struct rows_line *r = &d->rows[i];
+		r->slots = arena_zalloc(a, (d->operand_count + 1) * sizeof *r->slots);
+		struct slot_filler f = { c->paths, r, a, RC_OK, e };
+		f.rc = jpath_add(c->paths, r->path, &r->object_slot, e);
+		definition_each_operand(d, fill_slot, &f);
+		if (f.rc != RC_OK)
+			return err_wrap(e, "%s: rows %s", d->file, r->path);
+	}
+	return RC_OK;
+}
+
+enum rc
+catalog_load(struct catalog *c, const char *dir, struct arena *a, struct err *e)
+{
+	struct files *files = arena_alloc(a, sizeof *files);
+	files->count = 0;
+	*c = (struct catalog){ .paths = jpath_set_new() };
+	enum rc rc = RC_OK;
+	for (size_t i = 0; i < sql_file_count && rc == RC_OK; i++) {
+		if (strncmp(sql_files[i].path, "sql/projections/", 16) == 0)
+			rc = add_file(files, sql_files[i].path, sql_files[i].text, e);
+	}
+	if (rc == RC_OK && dir[0] != '\0')
+		rc = add_folder(files, dir, a, e);
+	qsort(files->list, files->count, sizeof files->list[0], by_name);
+	c->definitions = arena_alloc(a, (files->count + 1) * sizeof *c->definitions);
+	struct bytes *parts = arena_alloc(a, (2 * files->count + 1) * sizeof *parts);
+	parts[0] = bytes_str(LAYOUT_VERSION);
+	for (size_t i = 0; i < files->count && rc == RC_OK; i++) {
+		struct definition *d = &c->definitions[c->count++];
+		rc = definition_parse(files->list[i].path, files->list[i].text, a, d, e);
+		parts[2 * i + 1] = bytes_str(base_name(files->list[i].path));
+		parts[2 * i + 2] = bytes_str(files->list[i].text);
+		for (size_t k = 0; rc == RC_OK && k + 1 < c->count; k++) {
+			if (strcmp(c->definitions[k].table, d->table) == 0)
+				rc = err_set(e, RC_INVALID, "config.projection", "%s and %s both make table %s",
+					c->definitions[k].file, d->file, d->table);
+		}
+		if (rc == RC_OK)
+			rc = compile(c, d, a, e);
+	}
+	if (rc == RC_OK)
+		crypto_sha256_parts(parts, 2 * files->count + 1, c->hash);
+	else
+		catalog_free(c);
+	return rc;
+}
+
+void
+catalog_free(struct catalog *c)
+{
+	jpath_set_free(c->paths);
+	c->paths = NULL;
+}

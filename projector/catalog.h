@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROJECTOR_CATALOG_H
+#define PROJECTOR_CATALOG_H
+
+#include "base/crypto.h"
+#include "event/jpath.h"
+#include "projector/definition.h"
+
+/* All projections of an installation: the built-in ones of sql/projections/ and those of a folder the
+ * operator names, where a file of the same name replaces a built-in one. Constant after loading. */
+struct catalog {
+	struct definition *definitions; /* sorted by table name */
+	size_t count;
+	struct jpath_set *paths; /* every path of every definition */
+	unsigned char hash[SHA256_BYTES]; /* of all files and of the way tables are made from them */
+};
+
+/* Loads and checks everything. dir may be "" . Strings live in a; catalog_free frees the path set.
+ * RC_INVALID: a file is wrong, or two make the same table; RC_NOTFOUND: dir does not exist. */
+enum rc catalog_load(struct catalog *c, const char *dir, struct arena *a, struct err *e) MUST_CHECK;
+void catalog_free(struct catalog *c);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
+
+#include "projector/definition.h"
+
+static const char *
+skip_space(const char *p)
+{
+	while (*p == ' ' || *p == '\t')
+		p++;
+	return p;
+}
+
+/* The text from p to end without spaces around it, in a. */
+static char *
+trimmed(const char *p, const char *end, struct arena *a)
+{
+	p = p < end ? skip_space(p) : p;
+	while (end > p && isspace((unsigned char)end[-1]))
+		end--;
+	return arena_string(a, (struct bytes){ (const unsigned char *)p, p < end ? (size_t)(end - p) : 0 });
+}
+
+/* Where token starts in text outside of quotes, or NULL. */
+static const char *
+find_token(const char *text, const char *token)
+{
+	bool quoted = false;
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p == '\'')
+			quoted = !quoted;
+		else if (!quoted && strncmp(p, token, strlen(token)) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+static bool
+is_path(const char *p)
+{
+	if (*p == '\0')
+		return false;
+	for (; *p != '\0'; p++) {
+		if (!isalnum((unsigned char)*p) && strchr("_.-[]/", *p) == NULL)
+			return false;
+	}
+	return true;
+}
+
+static enum rc
+envelope_parse(const char *name, struct operand *out, struct err *e)
+{
+	static const char *const names[] = { "seq", "received_at", "source", "provider", "event",
+		"delivery", "hook", "origin", "bytes", "parked", "position" };
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		if (strcmp(name, names[i]) == 0) {
+			out->field = (enum envelope_field)i;
+			return RC_OK;
+		}
+	}
+	return err_set(e, RC_INVALID, "config.projection",
+		"unknown envelope field @%s; known are seq, received_at, source, provider, event, delivery, "
+		"hook, origin, bytes, parked, position", name);
+}
+
+static enum rc
+operand_parse(const char *text, struct arena *a, size_t *operand_count, struct operand *out, struct err *e)
+{
+	size_t len = strlen(text);
+	*out = (struct operand){ .text = text };
+	if (strcmp(text, "null") == 0) {
+		out->kind = OPERAND_NULL;
+		return RC_OK;
+	}
+	if (len >= 2 && text[0] == '\'' && text[len - 1] == '\'') {
+		out->kind = OPERAND_CONST;
+		out->text = trimmed(text + 1, text + len - 1, a);
+		return RC_OK;
+	}
+	if (text[0] == '@') {
+		out->kind = OPERAND_ENVELOPE;
+		return envelope_parse(text + 1, out, e);
+	}
+	if (text[0] == ':') {
+		out->kind = OPERAND_ROW;
+		out->text = text + 1;
+		return RC_OK;
+	}
+	if (strncmp(text, "count(", 6) == 0 && text[len - 1] == ')') {
+		out->kind = OPERAND_COUNT;
+		out->text = trimmed(text + 6, text + len - 1, a);
+	} else if (strncmp(text, "$.", 2) == 0) {
+		out->kind = OPERAND_ROOT;
+		out->text = text + 2;
+	} else {
+		out->kind = OPERAND_PATH;
+	}
+	if (!is_path(out->text))
+		return err_set(e, RC_INVALID, "config.projection",
+			"'%s' is no path, constant, @field, :name or count(path)", text);
+	out->index = (*operand_count)++;
+	return RC_OK;
+}
+
+enum rc
+condition_parse(const char *text, struct arena *a, size_t *operand_count, struct condition *out,
+	struct err *e)
+{
+	out->equals = NULL;
+	const char *equals = find_token(text, "=");
+	const char *end = equals == NULL ? text + strlen(text) : equals;
+	if (equals != NULL) {
+		char *value = trimmed(equals + 1, text + strlen(text), a);
+		size_t len = strlen(value);
+		if (len < 2 || value[0] != '\'' || value[len - 1] != '\'')
+			return err_set(e, RC_INVALID, "config.projection",
+				"the right side of '%s' must be a text in single quotes", text);
+		out->equals = trimmed(value + 1, value + len - 1, a);
+	}
+	return operand_parse(trimmed(text, end, a), a, operand_count, &out->operand, e);
+}
+
+static enum rc
+alternative_parse(const char *text, struct arena *a, size_t *operand_count, struct alternative *out,
+	struct err *e)
+{
+	*out = (struct alternative){ .condition_count = 0 };
+	const char *arrow = find_token(text, "=>");
+	if (arrow != NULL) {
+		char *conditions = trimmed(text, arrow, a);
+		for (const char *p = conditions; p != NULL;) {
+			const char *and = find_token(p, " and ");
+			if (out->condition_count == CONDITIONS_MAX)
+				return err_set(e, RC_INVALID, "config.projection",
+					"more than %d conditions in '%s'", CONDITIONS_MAX, text);
+			char *one = trimmed(p, and == NULL ? p + strlen(p) : and, a);
+			enum rc rc = condition_parse(one, a, operand_count,
+				&out->conditions[out->condition_count++], e);
+			if (rc != RC_OK)
+				return rc;
+			p = and == NULL ? NULL : and + strlen(" and ");
+		}
+		text = arrow + 2;
+	}
+	return operand_parse(trimmed(text, text + strlen(text), a), a, operand_count, &out->operand, e);
+}
+
+enum rc
+expression_parse(const char *text, struct arena *a, size_t *operand_count, struct expression *out,
+	struct err *e)
+{
+	size_t max = 1;
+	for (const char *p = text; *p != '\0'; p++)
+		max += *p == '|';
+	out->alternatives = arena_alloc(a, max * sizeof *out->alternatives);
+	out->count = 0;
+	for (const char *p = text; p != NULL;) {
+		const char *bar = find_token(p, "|");
+		char *one = trimmed(p, bar == NULL ? p + strlen(p) : bar, a);
+		enum rc rc = alternative_parse(one, a, operand_count, &out->alternatives[out->count++], e);
+		if (rc != RC_OK)
+			return rc;
+		p = bar == NULL ? NULL : bar + 1;
+	}
+	return RC_OK;
+}

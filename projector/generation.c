@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/limits.h"
+#include "projector/generation.h"
+#include "projector/tables.h"
+#include "sql/sql.h"
+
+/* First key of our advisory locks: "hklg". The second is the generation, or 0 for the setup. */
+#define LOCK_CLASS 0x686b6c67
+
+#define COLUMNS "id, schema_name, status, log_id, seq, chain, definition_hash"
+
+static const char *const status_names[] = { "building", "live", "retired" };
+
+static enum rc
+apply_step(struct pg *pg, const char *path, const char *text, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	long version = strtol(slash == NULL ? path : slash + 1, NULL, 10);
+	struct buf sql = buf_new(LIMIT_CONFIG_FILE_BYTES);
+	buf_printf(&sql,
+		"do $step$ begin if exists (select from hooklog.schema_steps where step = %ld) then "
+		"raise exception using errcode = 'HL003'; end if; end $step$;\n"
+		"%s\ninsert into hooklog.schema_steps (step) values (%ld);\n",
+		version, text, version);
+	struct err failure = { 0 };
+	enum rc rc = pg_exec(pg, buf_cstr(&sql), &failure);
+	if (rc == RC_CONFLICT && strcmp(failure.code, "HL003") == 0)
+		rc = RC_OK; /* applied before */
+	else if (rc != RC_OK && e != NULL) {
+		*e = failure;
+		err_wrap(e, "%s", path);
+	}
+	buf_free(&sql);
+	return rc;
+}
+
+enum rc
+generation_setup(struct pg *pg, struct err *e)
+{
+	/* Creating a schema twice at once fails even with "if not exists", hence the lock. */
+	char sql[256];
+	snprintf(sql, sizeof sql, "select pg_advisory_lock(%d, 0)", LOCK_CLASS);
+	enum rc rc = pg_exec(pg, sql, e);
+	if (rc != RC_OK)
+		return rc;
+	struct pg_result *found = NULL;
+	rc = pg_query(pg, "select to_regclass('hooklog.schema_steps') is not null", NULL, 0, &found, e);
+	if (rc == RC_OK && strcmp(pg_field(found, 0, 0), "t") != 0)
+		rc = pg_exec(pg,
+			"create schema if not exists hooklog;"
+			"create table hooklog.schema_steps (step integer primary key,"
+			" applied_at timestamptz not null default now())",
+			e);
+	pg_result_free(found);
+	for (size_t i = 0; i < sql_file_count && rc == RC_OK; i++) {
+		/* One script is one transaction: simple queries sent together are. */
+		if (strncmp(sql_files[i].path, "sql/control/", 12) == 0)
+			rc = apply_step(pg, sql_files[i].path, sql_files[i].text, e);
+	}
+	snprintf(sql, sizeof sql, "select pg_advisory_unlock(%d, 0)", LOCK_CLASS);
+	enum rc unlocked = pg_exec(pg, sql, rc == RC_OK ? e : NULL);
+	return rc == RC_OK ? unlocked : rc;
+}
+
+static enum rc
+read_row(const struct pg_result *r, struct generation *g, struct err *e)
+{
+	*g = (struct generation){ .id = (int)strtol(pg_field(r, 0, 0), NULL, 10) };
+	snprintf(g->schema, sizeof g->schema, "%s", pg_field(r, 0, 1));
+	for (size_t i = 0; i < COUNT_OF(status_names); i++) {
+		if (strcmp(pg_field(r, 0, 2), status_names[i]) == 0)
+			g->status = (enum generation_status)i;
+	}
+	g->seq = strtoull(pg_field(r, 0, 4), NULL, 10);
+	if (!pg_field_bytes(r, 0, 3, g->log_id, sizeof g->log_id) ||
+		!pg_field_bytes(r, 0, 5, g->chain, sizeof g->chain) ||
+		!pg_field_bytes(r, 0, 6, g->definition_hash, sizeof g->definition_hash))
+		return err_set(e, RC_CORRUPT, "project.log-mismatch",
+			"row %d of hooklog.generations is damaged; run `hooklog project rebuild`", g->id);
+	return RC_OK;
+}
+
+enum rc
+generation_find(struct pg *pg, enum generation_status status, struct generation *g, struct err *e)
+{
+	struct pg_param param = pg_param_text(status_names[status]);
+	struct pg_result *r = NULL;
+	enum rc rc = pg_query(pg,
+		"select " COLUMNS " from hooklog.generations where status = $1 order by id desc limit 1",
+		&param, 1, &r, e);
+	if (rc == RC_OK && pg_rows(r) == 0)
+		rc = err_set(e, RC_NOTFOUND, NULL, "there is no %s generation of the tables",
+			status_names[status]);
+	else if (rc == RC_OK)
+		rc = read_row(r, g, e);
+	pg_result_free(r);
+	return rc;
+}
+
+static enum rc
+insert_row(struct pg *pg, const struct catalog *c, const unsigned char log_id[STORE_LOG_ID_BYTES],
+	struct generation *g, struct err *e)
+{
+	static const unsigned char no_chain[STORE_CHAIN_BYTES];
+	struct pg_param params[] = { pg_param_bytea(log_id, STORE_LOG_ID_BYTES),
+		pg_param_bytea(no_chain, sizeof no_chain), pg_param_bytea(c->hash, sizeof c->hash) };
+	struct pg_result *r = NULL;
+	enum rc rc = pg_query(pg,
+		"with next as (select coalesce(max(id), 0) + 1 as id from hooklog.generations) "
+		"insert into hooklog.generations (" COLUMNS ") "
+		"select id, 'gh_g' || id, 'building', $1, 0, $2, $3 from next returning " COLUMNS,
+		params, COUNT_OF(params), &r, e);
+	if (rc == RC_OK)
+		rc = read_row(r, g, e);
+	pg_result_free(r);
+	return rc;
+}
+
+enum rc
+generation_create(struct pg *pg, const struct catalog *c,
+	const unsigned char log_id[STORE_LOG_ID_BYTES], struct generation *g, struct err *e)
+{
+	struct buf sql = buf_new(LIMIT_TEXT_BYTES);
+	enum rc rc = pg_exec(pg, "begin", e);
+	if (rc == RC_OK)
+		rc = insert_row(pg, c, log_id, g, e);
+	if (rc == RC_OK) {
+		buf_put_str(&sql, "create schema ");
+		pg_put_identifier(&sql, g->schema);
+		buf_put_str(&sql, ";\n");
+		rc = pg_exec(pg, buf_cstr(&sql), e);
+	}
+	for (size_t i = 0; i < c->count && rc == RC_OK; i++) {
+		buf_clear(&sql);
+		tables_put_create(&sql, &c->definitions[i], g->schema);
+		rc = pg_exec(pg, buf_cstr(&sql), e);
+		if (rc != RC_OK)
+			err_wrap(e, "%s", c->definitions[i].file);
+	}
+	if (rc == RC_OK)
+		rc = pg_exec(pg, "commit", e);
+	else
+		(void)!pg_exec(pg, "rollback", NULL);
+	buf_free(&sql);
+	return rc;
+}
+
+enum rc
+generation_lock(struct pg *pg, const struct generation *g, struct err *e)
+{
+	char sql[128];
+	snprintf(sql, sizeof sql, "select pg_try_advisory_lock(%d, %d)", LOCK_CLASS, g->id);
+	struct pg_result *r = NULL;
+	enum rc rc = pg_query(pg, sql, NULL, 0, &r, e);
+	if (rc == RC_OK && strcmp(pg_field(r, 0, 0), "t") != 0)
+		rc = err_set(e, RC_CONFLICT, "project.locked",
+			"another projector is writing generation %d; stop it first, or let it work", g->id);
+	pg_result_free(r);
+	return rc;
+}
+
+/* Views of tables that the new definitions no longer make still show the old generation. */
+static enum rc
+drop_stale_views(struct pg *pg, const struct generation *old, const struct generation *g, struct err *e)
+{
+	char sql[1024];
+	snprintf(sql, sizeof sql,
+		"do $stale$ declare v record; begin for v in "
+		"select distinct n.nspname, c.relname from pg_depend d "
+		"join pg_rewrite w on w.oid = d.objid join pg_class c on c.oid = w.ev_class "
+		"join pg_namespace n on n.oid = c.relnamespace join pg_class t on t.oid = d.refobjid "
+		"join pg_namespace s on s.oid = t.relnamespace "
+		"where s.nspname = '%s' and n.nspname in ('gh', 'hooklog') and t.relname = c.relname "
+		"and to_regclass(format('%%I.%%I', '%s', c.relname)) is null "
+		"loop execute format('drop view %%I.%%I', v.nspname, v.relname); end loop; end $stale$",
+		old->schema, g->schema);
+	return pg_exec(pg, sql, e);
+}
+
+static enum rc
+swap_views(struct pg *pg, const struct catalog *c, const struct generation *g, struct err *e)
+{
+	struct buf sql = buf_new(LIMIT_TEXT_BYTES);
+	enum rc rc = RC_OK;
+	for (size_t i = 0; i < c->count && rc == RC_OK; i++) {
+		buf_clear(&sql);
+		tables_put_view(&sql, &c->definitions[i], g->schema);
+		rc = pg_exec(pg, buf_cstr(&sql), e);
+		if (rc != RC_OK)
+			err_wrap(e, "point view %s at %s", c->definitions[i].view, g->schema);
+	}
+	buf_free(&sql);
+	return rc;
+}
+
+static enum rc
+set_status(struct pg *pg, const struct generation *g, const char *status, struct err *e)
+{
+	char sql[256];
+	snprintf(sql, sizeof sql,
+		"update hooklog.generations set status = '%s', updated_at = now(), "
+		"live_at = case when '%s' = 'live' then now() else live_at end where id = %d",
+		status, status, g->id);
+	return pg_exec(pg, sql, e);
+}
+
+enum rc
+generation_promote(struct pg *pg, const struct catalog *c, struct generation *g, struct err *e)
+{
+	struct generation live, fresh;
+	/* The lock keeps the live projector from moving its checkpoint while the two are compared. */
+	enum rc rc = pg_exec(pg, "begin; lock table hooklog.generations in share row exclusive mode", e);
+	if (rc == RC_OK)
+		rc = generation_find(pg, GENERATION_LIVE, &live, e);
+	bool had_live = rc == RC_OK;
+	if (rc == RC_NOTFOUND)
+		rc = RC_OK;
+	if (rc == RC_OK)
+		rc = generation_find(pg, GENERATION_BUILDING, &fresh, e);
+	if (rc == RC_OK && fresh.id != g->id)
+		rc = err_set(e, RC_CONFLICT, "project.locked", "generation %d is no longer being built", g->id);
+	if (rc == RC_OK && had_live && memcmp(live.log_id, fresh.log_id, sizeof live.log_id) == 0 &&
+		live.seq > fresh.seq)
+		rc = err_set(e, RC_AGAIN, NULL, "generation %d is at %" PRIu64 ", the live one at %" PRIu64,
+			g->id, fresh.seq, live.seq);
+	if (rc == RC_OK && had_live)
+		rc = set_status(pg, &live, "retired", e);
+	if (rc == RC_OK)
+		rc = set_status(pg, g, "live", e);
+	if (rc == RC_OK)
+		rc = swap_views(pg, c, g, e);
+	if (rc == RC_OK && had_live)
+		rc = drop_stale_views(pg, &live, g, e);
+	if (rc == RC_OK)
+		rc = pg_exec(pg, "commit", e);
+	else
+		(void)!pg_exec(pg, "rollback", NULL);
+	if (rc == RC_OK)
+		g->status = GENERATION_LIVE;
+	return rc;
+}
+
+enum rc
+generation_drop(struct pg *pg, const struct generation *g, struct err *e)
+{
+	struct buf sql = buf_new(4096);
+	buf_put_str(&sql, "drop schema if exists ");
+	pg_put_identifier(&sql, g->schema);
+	buf_printf(&sql, " cascade; delete from hooklog.generations where id = %d", g->id);
+	enum rc rc = pg_exec(pg, buf_cstr(&sql), e);
+	buf_free(&sql);
+	return rc;
+}
+
+enum rc
+generation_drop_retired(struct pg *pg, struct err *e)
+{
+	struct pg_result *r = NULL;
+	enum rc rc = pg_query(pg,
+		"select id, schema_name from hooklog.generations where status = 'retired' "
+		"order by id desc offset 1",
+		NULL, 0, &r, e);
+	for (size_t i = 0; rc == RC_OK && i < pg_rows(r); i++) {
+		struct generation g = { .id = (int)strtol(pg_field(r, i, 0), NULL, 10) };
+		snprintf(g.schema, sizeof g.schema, "%s", pg_field(r, i, 1));
+		rc = generation_drop(pg, &g, e);
+	}
+	pg_result_free(r);
+	return rc;
+}
+
+enum rc
+generation_check_log(const struct generation *g, struct store_reader *r, struct err *e)
+{
+	struct store_span span;
+	enum rc rc = store_span(r, &span, e);
+	if (rc != RC_OK)
+		return rc;
+	if (memcmp(span.log_id, g->log_id, sizeof span.log_id) != 0)
+		return err_set(e, RC_CONFLICT, "project.log-mismatch",
+			"the tables were made from another log; to make them from this one run "
+			"`hooklog project rebuild`");
+	if (g->seq > span.last_seq)
+		return err_set(e, RC_CONFLICT, "project.log-mismatch",
+			"the tables hold events up to %" PRIu64 " but the log ends at %" PRIu64
+			": it was restored from an older copy; run `hooklog project rebuild`",
+			g->seq, span.last_seq);
+	if (g->seq == 0 || g->seq < span.first_seq)
+		return RC_OK;
+	struct arena *a = arena_new(64 * 1024);
+	const struct store_record *record;
+	size_t count = 0;
+	rc = store_read(r, g->seq, 1, SIZE_MAX, a, &record, &count, e);
+	if (rc == RC_OK && (count != 1 || memcmp(record->chain, g->chain, sizeof g->chain) != 0))
+		rc = err_set(e, RC_CONFLICT, "project.log-mismatch",
+			"event %" PRIu64 " of the log is not the one the tables were made from; run "
+			"`hooklog log verify`, then `hooklog project rebuild`",
+			g->seq);
+	arena_free(a);
+	return rc;
+}

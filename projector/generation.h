@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROJECTOR_GENERATION_H
+#define PROJECTOR_GENERATION_H
+
+#include "pg/pg.h"
+#include "projector/catalog.h"
+#include "store/store.h"
+
+/* A generation is one full set of tables in a schema of its own (gh_g1, gh_g2, ...) with its checkpoint
+ * in hooklog.generations. The stable views show the live one; a rebuild fills the next one beside it. All
+ * functions need a connection of the calling thread and return what pg/pg.h says. */
+
+enum generation_status { GENERATION_BUILDING, GENERATION_LIVE, GENERATION_RETIRED };
+
+struct generation {
+	int id;
+	char schema[32];
+	enum generation_status status;
+	unsigned char log_id[STORE_LOG_ID_BYTES];
+	uint64_t seq; /* the checkpoint: all events up to here are in the tables */
+	unsigned char chain[STORE_CHAIN_BYTES];
+	unsigned char definition_hash[SHA256_BYTES];
+};
+
+/* Makes or upgrades the schema hooklog. Safe to run from several processes at once. */
+enum rc generation_setup(struct pg *pg, struct err *e) MUST_CHECK;
+
+/* The generation of that status with the highest id. RC_NOTFOUND: there is none. */
+enum rc generation_find(struct pg *pg, enum generation_status status, struct generation *g,
+	struct err *e) MUST_CHECK;
+
+/* Makes the next generation with empty tables, checkpoint 0, as building. */
+enum rc generation_create(struct pg *pg, const struct catalog *c,
+	const unsigned char log_id[STORE_LOG_ID_BYTES], struct generation *g, struct err *e) MUST_CHECK;
+
+/* Takes the lock that lets one projector at a time write a generation; it lasts as long as the
+ * connection. RC_CONFLICT, id project.locked: another one holds it. */
+enum rc generation_lock(struct pg *pg, const struct generation *g, struct err *e) MUST_CHECK;
+
+/* Makes g live: points every stable view at it and retires the one that was live, in one transaction.
+ * RC_AGAIN with an id of NULL: the live generation is ahead of g; catch up and call again. */
+enum rc generation_promote(struct pg *pg, const struct catalog *c, struct generation *g, struct err *e)
+	MUST_CHECK;
+
+/* Drops a generation's tables and its row. */
+enum rc generation_drop(struct pg *pg, const struct generation *g, struct err *e) MUST_CHECK;
+
+/* Drops all retired generations but the newest, which stays to compare with. */
+enum rc generation_drop_retired(struct pg *pg, struct err *e) MUST_CHECK;
+
+/* Compares the checkpoint with the log: RC_CONFLICT, id project.log-mismatch, when it belongs to another
+ * log, lies behind the log's end, or its chain hash differs. */
+enum rc generation_check_log(const struct generation *g, struct store_reader *r, struct err *e)
+	MUST_CHECK;
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROJECTOR_PROJECTOR_H
+#define PROJECTOR_PROJECTOR_H
+
+#include "store/store.h"
+
+/* Keeps PostgreSQL tables that are a pure function of the log. Tails the log, folds batches of events
+ * into rows by the declared projections and writes rows and checkpoint in one transaction. */
+
+struct projector_options {
+	const char *conninfo;        /* libpq connection string; "" for the PG* environment */
+	const char *definitions_dir; /* the operator's projections; "" for none */
+	size_t batch_events_max;
+	size_t batch_bytes_max;
+	struct store_reader *reader; /* borrowed; of the calling thread */
+	int stop_fd;                 /* readable: finish the batch and return; -1: never */
+	/* Called after each batch of a rebuild, for a progress line; may be NULL. */
+	void (*progress)(uint64_t seq, uint64_t last_seq, void *context);
+	void *context;
+};
+
+/* Projects until stop_fd: RC_OK. Makes the control schema and the first generation when they are missing.
+ * Rides out a database that is down or in trouble: it logs postgres.unavailable and tries again with
+ * backoff from 0.1 to 30 s. Follows a rebuild that another process swaps in. One thread.
+ * RC_DENIED: the database refuses us. RC_CONFLICT: the tables belong to another log
+ * (project.log-mismatch), were made by other definitions (project.definitions-changed), or another
+ * projector is at work (project.locked). RC_INVALID: a projection file is wrong. RC_CORRUPT: the log is
+ * damaged. */
+enum rc projector_run(const struct projector_options *o, struct err *e) MUST_CHECK;
+
+/* Makes a new generation of all tables from the first event of the log to its end, beside the live one,
+ * which goes on; then swaps the stable views in one transaction. Continues a rebuild of the same
+ * definitions that was interrupted. RC_AGAIN: stopped by stop_fd, or the database is unavailable: run it
+ * again. The other errors as in projector_run. */
+enum rc projector_rebuild(const struct projector_options *o, struct err *e) MUST_CHECK;
+
+struct projector_generation_status {
+	int id;
+	char schema[32];
+	char status[16]; /* "building", "live", "retired" */
+	uint64_t seq;
+	uint64_t parked;
+	bool current_definitions; /* made from the projections this program has */
+};
+
+struct projector_status {
+	uint64_t log_first_seq, log_last_seq;
+	uint64_t lag_events;
+	double lag_seconds; /* age of the oldest event that is not yet projected; 0: none */
+	bool running;       /* a projector holds the live generation's lock */
+	struct projector_generation_status generations[16]; /* newest first */
+	size_t generation_count;
+};
+
+/* Reads where things stand. RC_NOTFOUND: nothing was ever projected into this database. */
+enum rc projector_status(const struct projector_options *o, struct projector_status *status,
+	struct err *e) MUST_CHECK;
+
+/* Calls found for each parked event of the live generation, oldest first. */
+typedef void (*projector_parked_fn)(uint64_t seq, const char *sqlstate, const char *reason,
+	const char *parked_at, int64_t tries, void *context);
+enum rc projector_parked_list(const struct projector_options *o, projector_parked_fn found,
+	void *context, struct err *e) MUST_CHECK;
+
+/* Projects a parked event again, with the definitions of this program; safe while a projector runs.
+ * RC_NOTFOUND: it is not parked. RC_INVALID: it still cannot be projected. */
+enum rc projector_parked_retry(const struct projector_options *o, uint64_t seq, struct err *e) MUST_CHECK;
+
+/* Takes an event off the list; the log keeps it, and a rebuild would park it again.
+ * RC_NOTFOUND: it is not parked. */
+enum rc projector_parked_drop(const struct projector_options *o, uint64_t seq, struct err *e) MUST_CHECK;
+
+/* Checks all definitions and appends, with sql set, what is made from each for tables in schema gh_gN. */
+enum rc projector_check(const char *definitions_dir, const char *only_table, bool sql, struct buf *out,
+	struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+#include "projector/session.h"
+
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 30000
+
+/* How long a wait for the next event lasts before the connection is looked after. */
+#define IDLE_MS 10000
+
+/* The live generation, made when the database is new; checked against definitions and log. */
+static enum rc
+attach(struct session *s, struct err *e)
+{
+	enum rc rc = generation_find(s->pg, GENERATION_LIVE, &s->generation, e);
+	if (rc == RC_NOTFOUND) {
+		struct store_span span;
+		rc = store_span(s->o->reader, &span, e);
+		if (rc == RC_OK)
+			rc = generation_create(s->pg, &s->catalog, span.log_id, &s->generation, e);
+		if (rc == RC_OK)
+			rc = generation_promote(s->pg, &s->catalog, &s->generation, e);
+	}
+	if (rc == RC_OK &&
+		memcmp(s->generation.definition_hash, s->catalog.hash, sizeof s->catalog.hash) != 0)
+		rc = err_set(e, RC_CONFLICT, "project.definitions-changed",
+			"the tables were made by other projections than this program has; make them anew "
+			"with `hooklog project rebuild`");
+	if (rc == RC_OK)
+		rc = generation_check_log(&s->generation, s->o->reader, e);
+	if (rc == RC_OK)
+		rc = generation_lock(s->pg, &s->generation, e);
+	if (rc == RC_OK)
+		rc = apply_prepare(&s->applier, e);
+	if (rc == RC_OK)
+		LOG_INFO("project.attached", F_S("schema", s->generation.schema),
+			F_U("seq", s->generation.seq));
+	return rc;
+}
+
+/* Projects until something happens: RC_OK means stop_fd. */
+static enum rc
+tail(struct session *s, int64_t *backoff_ms, struct err *e)
+{
+	while (!session_stopped(s, 0)) {
+		size_t count;
+		enum rc rc = session_step(s, &count, e);
+		if (rc != RC_OK)
+			return rc;
+		if (count > 0) {
+			*backoff_ms = BACKOFF_MIN_MS;
+			LOG_DEBUG("project.batch", F_U("events", count), F_U("seq", s->generation.seq));
+			continue;
+		}
+		rc = store_wait(s->o->reader, s->generation.seq, IDLE_MS, s->o->stop_fd, e);
+		if (rc == RC_AGAIN)
+			rc = pg_exec(s->pg, "select 1", e); /* finds a broken connection before an event does */
+		if (rc != RC_OK)
+			return rc;
+	}
+	return RC_OK;
+}
+
+enum rc
+projector_run(const struct projector_options *o, struct err *e)
+{
+	struct session s;
+	int64_t backoff_ms = BACKOFF_MIN_MS;
+	bool attached = false;
+	uint64_t parked = 0;
+	enum rc rc = session_open(&s, o, e);
+	while (rc == RC_OK) {
+		rc = session_connect(&s, "hooklog project", e);
+		if (rc == RC_OK)
+			rc = attach(&s, e);
+		attached = attached || rc == RC_OK;
+		if (rc == RC_OK)
+			rc = tail(&s, &backoff_ms, e);
+		if (s.applier.parked > parked)
+			LOG_WARN("project.parked", F_U("events", s.applier.parked - parked),
+				F_S("next", "hooklog project parked"));
+		parked = s.applier.parked;
+		if (rc == RC_OK)
+			break;
+		if (rc == RC_CONFLICT && strcmp(e->code, "HL002") == 0) {
+			LOG_INFO("project.swapped", F_S("retired", s.generation.schema));
+			rc = RC_OK;
+			continue;
+		}
+		/* A server that answered once and refuses now is being worked on; one that refused from the
+		 * start was configured wrongly. */
+		if (rc != RC_AGAIN && !(attached && rc == RC_DENIED))
+			break;
+		log_err("postgres.unavailable", e);
+		rc = RC_OK;
+		if (session_stopped(&s, backoff_ms))
+			break;
+		backoff_ms = backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : backoff_ms * 2;
+	}
+	session_close(&s);
+	return rc;
+}

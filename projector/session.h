@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROJECTOR_SESSION_H
+#define PROJECTOR_SESSION_H
+
+#include "projector/apply.h"
+#include "projector/projector.h"
+
+/* What every task of the projector needs: the definitions, a connection, an arena per batch. */
+struct session {
+	const struct projector_options *o;
+	struct arena *names;  /* of the catalog */
+	struct arena *read;   /* records of one batch */
+	struct catalog catalog;
+	struct generation generation;
+	struct applier applier;
+	struct pg *pg;
+};
+
+/* Loads the definitions; no connection yet. */
+enum rc session_open(struct session *s, const struct projector_options *o, struct err *e) MUST_CHECK;
+void session_close(struct session *s);
+
+/* Connects (again) under a name and makes the control schema. */
+enum rc session_connect(struct session *s, const char *application, struct err *e) MUST_CHECK;
+
+/* Reads the next batch behind the generation's checkpoint and writes it. *count is 0 at the log's end. */
+enum rc session_step(struct session *s, size_t *count, struct err *e) MUST_CHECK;
+
+/* Whether stop_fd became readable within timeout_ms. */
+bool session_stopped(const struct session *s, int64_t timeout_ms);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROJECTOR_TABLES_H
+#define PROJECTOR_TABLES_H
+
+#include "pg/pg.h"
+#include "projector/fold.h"
+
+/* The SQL that hooklog makes from a definition: the bookkeeping columns behind the declared ones, the
+ * upsert of a folded batch, the stable view; and binding a folded table to the upsert's parameters. */
+
+/* Appends what makes the table in schema: the file's own SQL, then the bookkeeping columns. */
+void tables_put_create(struct buf *out, const struct definition *d, const char *schema);
+
+/* Appends the upsert: INSERT ... SELECT FROM unnest of one array per parameter, ON CONFLICT by version per
+ * column group. types gets the parameters' types, at least TABLES_PARAMS_MAX entries; returns their
+ * number. */
+#define TABLES_PARAMS_MAX 128
+size_t tables_put_upsert(struct buf *out, const struct definition *d, const char *schema,
+	enum pg_type types[TABLES_PARAMS_MAX]);
+
+/* Appends the statement that points the stable view at the table in schema. A view of the same shape is
+ * replaced in place, so that grants and views on top of it stay. */
+void tables_put_view(struct buf *out, const struct definition *d, const char *schema);
+
+/* Fills arrays, one per parameter of the upsert, from the rows. The caller frees them with pg_array_free.
+ * RC_INVALID: a column of the batch passes LIMIT_PG_PARAM_BYTES. */
+enum rc tables_bind(const struct fold_table *t, struct pg_array arrays[TABLES_PARAMS_MAX],
+	struct pg_param params[TABLES_PARAMS_MAX], size_t *count, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/limits.h"
+#include "projector/value.h"
+
+/* A value on its way into a column: either a piece of the document or something we know. */
+struct input {
+	enum { INPUT_ABSENT, INPUT_NULL, INPUT_JSON, INPUT_TEXT, INPUT_INTEGER } kind;
+	struct jpath_value json;
+	struct bytes text;
+	int64_t integer;
+};
+
+/* Elements of a JSON array whose syntax was checked before. */
+static int64_t
+count_elements(struct bytes array)
+{
+	int64_t commas = 0;
+	size_t depth = 0;
+	bool any = false;
+	for (size_t i = 0; i < array.len; i++) {
+		unsigned char c = array.data[i];
+		if (c == '"') {
+			any = true;
+			for (i++; array.data[i] != '"'; i++)
+				i += array.data[i] == '\\';
+		} else if (c == '[' || c == '{') {
+			any = any || depth > 0;
+			depth++;
+		} else if (c == ']' || c == '}') {
+			depth--;
+		} else if (c == ',' && depth == 1) {
+			commas++;
+		} else if (c > ' ') {
+			any = true;
+		}
+	}
+	return any ? commas + 1 : 0;
+}
+
+/* A header may hold any bytes, a text column only UTF-8: each byte that is not becomes U+FFFD. */
+static struct bytes
+storable_text(const struct scope *s, struct bytes text)
+{
+	if (utf8_valid(text))
+		return text;
+	struct buf out = buf_new(text.len * 3);
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] < 0x80)
+			buf_put(&out, text.data + i, 1);
+		else
+			buf_put_str(&out, "\xef\xbf\xbd");
+	}
+	struct bytes copy = arena_copy(s->a, buf_bytes(&out));
+	buf_free(&out);
+	return copy;
+}
+
+static struct input
+envelope_input(const struct scope *s, enum envelope_field field)
+{
+	const struct event *ev = &s->record->event;
+	struct input in = { .kind = INPUT_INTEGER };
+	switch (field) {
+	case ENVELOPE_SEQ:
+		in.integer = (int64_t)ev->seq;
+		return in;
+	case ENVELOPE_RECEIVED_AT:
+		in.integer = ev->received_at_us;
+		return in;
+	case ENVELOPE_ORIGIN:
+		in.integer = (int64_t)ev->origin;
+		return in;
+	case ENVELOPE_BYTES:
+		in.integer = (int64_t)ev->body.len;
+		return in;
+	case ENVELOPE_PARKED:
+		in.integer = s->parked;
+		return in;
+	case ENVELOPE_POSITION:
+		in.integer = (int64_t)s->position;
+		return in;
+	case ENVELOPE_SOURCE:
+		in.text = ev->source;
+		break;
+	case ENVELOPE_PROVIDER:
+		in.text = ev->provider;
+		break;
+	case ENVELOPE_EVENT:
+		in.text = ev->event;
+		break;
+	case ENVELOPE_DELIVERY:
+		in.text = ev->delivery;
+		break;
+	case ENVELOPE_HOOK:
+		in.text = ev->hook;
+		break;
+	}
+	in.kind = INPUT_TEXT;
+	in.text = storable_text(s, in.text);
+	return in;
+}
+
+static struct input
+json_input(struct jpath_value v)
+{
+	struct input in = { .kind = INPUT_JSON, .json = v };
+	if (v.type == JPATH_ABSENT)
+		in.kind = INPUT_ABSENT;
+	else if (v.type == JPATH_NULL)
+		in.kind = INPUT_NULL;
+	return in;
+}
+
+static struct input
+operand_input(const struct scope *s, const struct operand *o)
+{
+	switch (o->kind) {
+	case OPERAND_ENVELOPE:
+		return envelope_input(s, o->field);
+	case OPERAND_CONST:
+		return (struct input){ .kind = INPUT_TEXT, .text = bytes_str(o->text) };
+	case OPERAND_ROW:
+		for (size_t i = 0; i < s->rows->constant_count; i++) {
+			if (strcmp(s->rows->constants[i].name, o->text) == 0)
+				return (struct input){ .kind = INPUT_TEXT,
+					.text = bytes_str(s->rows->constants[i].value) };
+		}
+		return (struct input){ .kind = INPUT_NULL };
+	case OPERAND_NULL:
+		return (struct input){ .kind = INPUT_NULL };
+	case OPERAND_ROOT:
+	case OPERAND_PATH:
+	case OPERAND_COUNT:
+		break;
+	}
+	if (s->doc == NULL)
+		return (struct input){ .kind = INPUT_ABSENT };
+	size_t slot = s->rows->slots[o->index];
+	size_t row = o->kind == OPERAND_ROOT || !s->rows->is_array ? 0 : s->position;
+	struct jpath_value v = { .type = JPATH_ABSENT };
+	if (row < jpath_rows(s->doc, slot))
+		v = jpath_get(s->doc, slot, row);
+	if (o->kind == OPERAND_COUNT && v.type == JPATH_ARRAY)
+		return (struct input){ .kind = INPUT_INTEGER, .integer = count_elements(v.raw) };
+	return json_input(v);
+}
+
+/* The text of a scalar; objects and arrays give their JSON. */
+static struct bytes
+text_of(struct scope *s, const struct input *in)
+{
+	if (in->kind == INPUT_TEXT)
+		return in->text;
+	if (in->kind == INPUT_INTEGER)
+		return bytes_str(arena_printf(s->a, "%" PRId64, in->integer));
+	if (in->json.type != JPATH_STRING)
+		return in->json.raw;
+	bool altered = false;
+	struct bytes text = jpath_text(in->json, s->a, &altered);
+	s->altered += altered;
+	return text;
+}
+
+bool
+value_condition(struct scope *s, const struct condition *c)
+{
+	struct input in = operand_input(s, &c->operand);
+	if (in.kind == INPUT_ABSENT || in.kind == INPUT_NULL)
+		return false;
+	return c->equals == NULL || bytes_is(text_of(s, &in), c->equals);
+}
+
+static bool
+to_timestamp(struct scope *s, const struct input *in, int64_t *out)
+{
+	if (in->kind == INPUT_INTEGER) {
+		*out = in->integer; /* of the envelope: microseconds already */
+		return true;
+	}
+	int64_t seconds;
+	if (in->kind == INPUT_JSON && in->json.type == JPATH_NUMBER) {
+		/* Push events give some times as seconds since 1970. */
+		if (!jpath_int64(in->json, &seconds) || seconds > INT64_C(253402300799) ||
+			seconds < INT64_C(-62135596800))
+			return false;
+		*out = seconds * 1000000;
+		return true;
+	}
+	return clock_parse_us(text_of(s, in), out);
+}
+
+static bool
+to_bool(struct scope *s, const struct input *in, int64_t *out)
+{
+	if (in->kind == INPUT_INTEGER) {
+		*out = in->integer != 0;
+		return true;
+	}
+	struct bytes text = text_of(s, in);
+	*out = bytes_is(text, "true");
+	return *out || bytes_is(text, "false");
+}
+
+/* {"a","b"}: PostgreSQL's text form of an array, from the strings of a JSON array. */
+static bool
+to_text_array(struct scope *s, const struct input *in, struct bytes *out)
+{
+	if (in->kind != INPUT_JSON || in->json.type != JPATH_ARRAY)
+		return false;
+	struct bytes raw = in->json.raw;
+	struct buf text = buf_new(LIMIT_BODY_BYTES * 2);
+	buf_put_char(&text, '{');
+	bool good = true;
+	for (size_t i = 1; i < raw.len && good;) {
+		unsigned char c = raw.data[i];
+		if (c != '"') {
+			/* Anything but strings, commas and space is no array of texts. */
+			good = c == ',' || c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == ']';
+			i++;
+			continue;
+		}
+		size_t end = i + 1;
+		while (raw.data[end] != '"')
+			end += raw.data[end] == '\\' ? 2 : 1;
+		struct jpath_value one = { JPATH_STRING, { raw.data + i, end + 1 - i } };
+		struct bytes decoded = text_of(s, &(struct input){ .kind = INPUT_JSON, .json = one });
+		buf_put_str(&text, text.len > 1 ? ",\"" : "\"");
+		for (size_t k = 0; k < decoded.len; k++) {
+			if (decoded.data[k] == '"' || decoded.data[k] == '\\')
+				buf_put_char(&text, '\\');
+			buf_put(&text, decoded.data + k, 1);
+		}
+		buf_put_char(&text, '"');
+		i = end + 1;
+	}
+	buf_put_char(&text, '}');
+	if (good && !text.overflow)
+		*out = arena_copy(s->a, buf_bytes(&text));
+	good = good && !text.overflow;
+	buf_free(&text);
+	return good;
+}
+
+static int
+hex4(const unsigned char *p)
+{
+	unsigned char out[2];
+	return crypto_unhex((struct bytes){ p, 4 }, out, 2) ? out[0] << 8 | out[1] : -1;
+}
+
+/* Whether the string that starts at *i holds only what jsonb can hold; moves *i to its end. */
+static bool
+string_fits_jsonb(struct bytes raw, size_t *i)
+{
+	bool fits = true;
+	for ((*i)++; raw.data[*i] != '"'; (*i)++) {
+		if (raw.data[*i] != '\\')
+			continue;
+		if (raw.data[++*i] != 'u')
+			continue;
+		int unit = hex4(raw.data + *i + 1);
+		*i += 4;
+		if (unit >= 0xd800 && unit <= 0xdbff && raw.data[*i + 1] == '\\' &&
+			raw.data[*i + 2] == 'u') {
+			int low = hex4(raw.data + *i + 3);
+			fits = fits && low >= 0xdc00 && low <= 0xdfff;
+			*i += 6;
+		} else {
+			fits = fits && unit != 0 && (unit < 0xd800 || unit > 0xdfff);
+		}
+	}
+	return fits;
+}
+
+/* jsonb refuses \u0000 and lone surrogates, and a number like 1e100000 costs megabytes to print. */
+static bool
+fits_jsonb(struct bytes raw)
+{
+	size_t digits = 0;
+	for (size_t i = 0; i < raw.len; i++) {
+		unsigned char c = raw.data[i];
+		if (c == '"' && !string_fits_jsonb(raw, &i))
+			return false;
+		bool digit = c >= '0' && c <= '9';
+		if (digits > 40 || ((c == 'e' || c == 'E') && digits > 0))
+			return false;
+		digits = digit ? digits + 1 : 0;
+	}
+	return digits <= 40;
+}
+
+/* What jsonb cannot hold is kept as a JSON string of its text: nothing is lost, nothing explodes. */
+static struct bytes
+to_jsonb(struct scope *s, const struct input *in)
+{
+	if (in->kind == INPUT_JSON && fits_jsonb(in->json.raw))
+		return in->json.raw;
+	struct bytes raw = in->kind == INPUT_JSON ? in->json.raw : text_of(s, in);
+	s->altered++;
+	struct buf quoted = buf_new(raw.len * 6 + 16);
+	buf_put_json(&quoted, raw);
+	struct bytes out = arena_copy(s->a, buf_bytes(&quoted));
+	buf_free(&quoted);
+	return out;
+}
+
+static bool
+convert(struct scope *s, const struct input *in, enum column_type type, struct cell *out)
+{
+	switch (type) {
+	case COLUMN_INT:
+		if (in->kind == INPUT_INTEGER) {
+			out->integer = in->integer;
+			return true;
+		}
+		return in->kind == INPUT_JSON && in->json.type == JPATH_NUMBER &&
+			jpath_int64(in->json, &out->integer);
+	case COLUMN_BOOL:
+		return to_bool(s, in, &out->integer);
+	case COLUMN_TIMESTAMPTZ:
+		return to_timestamp(s, in, &out->integer);
+	case COLUMN_TEXT:
+		out->text = text_of(s, in);
+		return true;
+	case COLUMN_JSONB:
+		out->text = to_jsonb(s, in);
+		return true;
+	case COLUMN_TEXT_ARRAY:
+		return to_text_array(s, in, &out->text);
+	}
+	return false;
+}
+
+bool
+value_evaluate(struct scope *s, const struct expression *x, enum column_type type, struct cell *out,
+	bool *problem)
+{
+	bool told = false;
+	*out = (struct cell){ .null = true };
+	for (size_t i = 0; i < x->count; i++) {
+		const struct alternative *alt = &x->alternatives[i];
+		bool applies = true;
+		for (size_t k = 0; k < alt->condition_count && applies; k++)
+			applies = value_condition(s, &alt->conditions[k]);
+		if (!applies)
+			continue;
+		struct input in = operand_input(s, &alt->operand);
+		if (in.kind == INPUT_ABSENT)
+			continue;
+		told = true;
+		if (alt->operand.kind == OPERAND_NULL)
+			return true;
+		if (in.kind == INPUT_NULL)
+			continue;
+		out->null = false;
+		if (!convert(s, &in, type, out)) {
+			*out = (struct cell){ .null = true };
+			s->out_of_range++;
+			if (problem != NULL)
+				*problem = true;
+		}
+		return true;
+	}
+	return told;
+}

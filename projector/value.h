@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROJECTOR_VALUE_H
+#define PROJECTOR_VALUE_H
+
+#include "projector/catalog.h"
+#include "projector/fold.h"
+
+/* Evaluates the expressions of a definition for one row of one event. */
+
+struct scope {
+	const struct store_record *record;
+	const struct jpath_doc *doc; /* NULL: the payload is not JSON; only the envelope counts */
+	const struct rows_line *rows;
+	size_t position; /* of the row in the rows' array */
+	bool parked;
+	struct arena *a;
+	uint64_t altered, out_of_range;
+};
+
+/* Whether a condition holds. */
+bool value_condition(struct scope *s, const struct condition *c);
+
+/* Evaluates x for a column of that type. Returns whether the expression is told: an alternative applies,
+ * even with null. *problem (may be NULL) is set when a value exists that the type cannot hold. */
+bool value_evaluate(struct scope *s, const struct expression *x, enum column_type type,
+	struct cell *out, bool *problem);
+
+#endif

@@ -1,0 +1,44 @@
+-- Repositories by id: a rename or transfer changes columns, never the row.
+-- Events of installations carry only id and names (a stub without a time): such a row is partial until
+-- any other event tells the rest.
+--
+-- provider: github
+-- key: id
+-- version: updated_at
+-- rows: repository on repository rank 1
+-- rows: repository
+-- rows: pull_request.head.repo
+-- rows: pull_request.base.repo
+-- rows: forkee
+-- rows: repositories[]
+-- rows: repositories_added[]
+-- delete: repository.deleted
+create table repositories (
+	id             bigint primary key,
+	full_name      text, -- = full_name
+	name           text, -- = name
+	node_id        text, -- = node_id
+	private        boolean, -- = private
+	owner_id       bigint, -- full = owner.id
+	org_id         bigint, -- full = owner.type='Organization' => owner.id
+	description    text, -- full = description
+	visibility     text, -- full = visibility
+	archived       boolean, -- full = archived
+	disabled       boolean, -- full = disabled
+	is_template    boolean, -- full = is_template
+	fork           boolean, -- full = fork
+	default_branch text, -- full = default_branch
+	language       text, -- full = language
+	license        text, -- full = license.spdx_id
+	topics         text[], -- full = topics
+	stars          bigint, -- full = stargazers_count
+	forks          bigint, -- full = forks_count
+	open_issues    bigint, -- full = open_issues_count
+	size_kb        bigint, -- full = size
+	html_url       text, -- full = html_url
+	created_at     timestamptz, -- full = created_at
+	pushed_at      timestamptz -- full = pushed_at
+) with (fillfactor = 80);
+
+create index repositories_full_name on repositories (full_name);
+create index repositories_owner on repositories (owner_id);
