@@ -10,7 +10,17 @@
 	X(config_check)                                                                            \
 	X(config_show)                                                                             \
 	X(docs_cli)                                                                                \
-	X(docs_config)
+	X(docs_config)                                                                             \
+	X(ingest)                                                                                  \
+	X(project_check)                                                                           \
+	X(project_parked)                                                                          \
+	X(project_rebuild)                                                                         \
+	X(project_run)                                                                             \
+	X(project_status)                                                                          \
+	X(source_add)                                                                              \
+	X(source_list)                                                                             \
+	X(source_test)                                                                             \
+	X(up)
 
 #define DECLARE(name) extern const struct cli_command cmd_##name;
 COMMANDS(DECLARE)
