@@ -175,7 +175,7 @@ open_listener(struct ingest *in, const char *listen_on, bool *v6, struct err *e)
 	if (bind(in->listen_fd, found->ai_addr, found->ai_addrlen) != 0 ||
 		listen(in->listen_fd, LISTEN_BACKLOG) != 0) {
 		if (errno == EADDRINUSE)
-			rc = err_set(e, RC_CONFLICT, LISTEN_ID,
+			rc = err_set(e, RC_IO, LISTEN_ID,
 				"%s is in use by another process; `ss -ltnp 'sport = :%s'` names it. Stop it, or "
 				"set ingest.listen to another port", listen_on, port);
 		else if (errno == EADDRNOTAVAIL)
@@ -282,6 +282,7 @@ ingest_start(struct ingest **out, const struct ingest_options *o, struct err *e)
 	pthread_mutex_init(&in->refusals.lock, NULL);
 	pthread_mutex_init(&in->library.lock, NULL);
 	MHD_set_panic_func(on_panic, NULL);
+	in->sources_stamp = sources_stamp(o->sources_dir);
 	enum rc rc = sources_load(&in->sources, o->sources_dir, e);
 	if (rc == RC_OK)
 		rc = redact_salt(o->salt_file, in->salt, e);
@@ -312,9 +313,15 @@ ingest_source_count(struct ingest *in)
 }
 
 enum rc
-ingest_reload(struct ingest *in, struct err *e)
+ingest_reload(struct ingest *in, bool *changed, struct err *e)
 {
 	struct sources *fresh = NULL;
+	uint64_t stamp = sources_stamp(in->sources_dir);
+	if (changed != NULL)
+		*changed = stamp != in->sources_stamp;
+	if (stamp == in->sources_stamp)
+		return RC_OK;
+	in->sources_stamp = stamp;
 	enum rc rc = sources_load(&fresh, in->sources_dir, e);
 	if (rc != RC_OK)
 		return rc;

@@ -42,7 +42,7 @@ struct ingest;
 /* Loads the sources, binds, starts answering. Owned by the caller until ingest_stop; the options are
  * copied. Threads it starts have all signals blocked.
  * RC_INVALID: a source is wrong (id ingest.source) or listen is no address (ingest.listen).
- * RC_CONFLICT: the address is in use (ingest.listen). RC_IO: anything else the system refused. */
+ * RC_IO: the address is in use (ingest.listen), or the system refused anything else. */
 enum rc ingest_start(struct ingest **in, const struct ingest_options *options, struct err *e)
 	MUST_CHECK;
 
@@ -53,9 +53,10 @@ const char *ingest_address(const struct ingest *in);
 /* How many sources it serves. */
 size_t ingest_source_count(struct ingest *in);
 
-/* Reads the sources again; requests that have started keep the old ones. On an error the old ones stay
- * in use. Any thread. RC_INVALID, RC_IO as for ingest_start. */
-enum rc ingest_reload(struct ingest *in, struct err *e) MUST_CHECK;
+/* Reads the sources again if their files have changed since; *changed (may be NULL) tells. Requests that have started keep the old ones. On an error the old ones stay
+ * in use, and the same error comes once per change. One thread at a time. RC_INVALID, RC_IO as for
+ * ingest_start. */
+enum rc ingest_reload(struct ingest *in, bool *changed, struct err *e) MUST_CHECK;
 
 /* Stops accepting connections and waits until every request that had begun was answered, at most
  * timeout_ms. RC_AGAIN: some were still open then. Only the thread that calls ingest_stop. */

@@ -33,6 +33,7 @@ struct ingest {
 	size_t in_flight_bytes_max;
 	unsigned char salt[REDACT_SALT_BYTES];
 	char *sources_dir;
+	uint64_t sources_stamp; /* of the files last read; only ingest_reload's thread */
 	char address[64];
 
 	pthread_mutex_t sources_lock;

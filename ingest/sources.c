@@ -325,3 +325,28 @@ sources_at(const struct sources *s, size_t index)
 	ASSERT(index < s->count);
 	return &s->list[index];
 }
+
+uint64_t
+sources_stamp(const char *dir)
+{
+	uint64_t stamp = 0;
+	DIR *folder = opendir(dir);
+	if (folder == NULL)
+		return 0;
+	for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+		struct stat st;
+		if (fstatat(dirfd(folder), entry->d_name, &st, 0) != 0)
+			continue;
+		/* FNV-1a over what tells two states of a file apart; added up, since the order of a
+		 * folder means nothing. */
+		uint64_t parts[] = { st.st_ino, (uint64_t)st.st_size, (uint64_t)st.st_mtim.tv_sec,
+			(uint64_t)st.st_mtim.tv_nsec, (uint64_t)st.st_ctim.tv_nsec, st.st_mode };
+		const unsigned char *bytes = (const unsigned char *)parts;
+		uint64_t hash = 14695981039346656037u;
+		for (size_t i = 0; i < sizeof parts; i++)
+			hash = (hash ^ bytes[i]) * 1099511628211u;
+		stamp += hash;
+	}
+	closedir(folder);
+	return stamp == 0 ? 1 : stamp;
+}

@@ -47,6 +47,9 @@ const struct source *sources_find(const struct sources *s, struct bytes name);
 size_t sources_count(const struct sources *s);
 const struct source *sources_at(const struct sources *s, size_t index);
 
+/* A number that changes when a file in the folder is added, removed or written to; 0: no folder. */
+uint64_t sources_stamp(const char *dir);
+
 /* Writes a new source; secret is copied, an empty one makes 32 random bytes in hexadecimal, and NULL
  * data with allow_unsigned none at all. *secret_path (in a) names the file made, NULL without one.
  * RC_INVALID: name, provider or secret are no good. RC_CONFLICT: there is one of that name. RC_IO. */

@@ -544,7 +544,7 @@ wrong_addresses_are_explained(struct world *w)
 		assert_string_equal(e.id, "ingest.listen");
 	}
 	options.listen = ingest_address(w->in);
-	assert_int_equal(ingest_start(&second, &options, &e), RC_CONFLICT);
+	assert_int_equal(ingest_start(&second, &options, &e), RC_IO);
 	assert_string_equal(e.id, "ingest.listen");
 	assert_non_null(strstr(e.text, "in use"));
 }
@@ -559,11 +559,15 @@ reload_takes_a_new_source(struct world *w)
 	const struct source_plan later = { "later", "github", { NULL, 0 }, true };
 	assert_int_equal(status_of(w, request), 404);
 	assert_int_equal(source_add(w->sources_dir, &later, a, &path, &e), RC_OK);
-	assert_int_equal(ingest_reload(w->in, &e), RC_OK);
+	bool changed = false;
+	assert_int_equal(ingest_reload(w->in, &changed, &e), RC_OK);
+	assert_true(changed);
 	assert_int_equal(status_of(w, request), 202);
+	assert_int_equal(ingest_reload(w->in, &changed, &e), RC_OK);
+	assert_false(changed);
 	char *conf = arena_printf(a, "%s/later.conf", w->sources_dir);
 	assert_int_equal(fs_write(conf, bytes_str("provider = nobody\n"), 0600, &e), RC_OK);
-	assert_int_equal(ingest_reload(w->in, &e), RC_INVALID);
+	assert_int_equal(ingest_reload(w->in, NULL, &e), RC_INVALID);
 	assert_int_equal(status_of(w, request), 202);
 	unlink(conf);
 	arena_free(a);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/cmd.h"
+#include "cli/commands.h"
+#include "cli/services.h"
+
+/* Requests in flight at a stop: the answer to a delivery may take as long as a commit does. */
+#define DRAIN_MS 8000
+#define WATCH_MS 500
+
+/* Logs when the log stops or starts taking events. RC_OK or RC_FULL: go on. */
+static enum rc
+watch_store(struct store *store, enum rc before, struct err *e)
+{
+	enum rc now = store_health(store, e);
+	if (now == RC_FULL && before != RC_FULL)
+		LOG_WARN(e->id == NULL ? "log.full" : e->id, F_S("error", e->text));
+	else if (now == RC_OK && before != RC_OK)
+		LOG_INFO("ingest.recovered", F_S("log", "takes events again"));
+	return now;
+}
+
+static void
+watch_sources(struct ingest *in)
+{
+	struct err e = { 0 };
+	bool changed = false;
+	if (ingest_reload(in, &changed, &e) != RC_OK)
+		log_err("ingest.source", &e);
+	else if (changed)
+		LOG_INFO("ingest.sources", F_U("count", ingest_source_count(in)));
+}
+
+/* Until a signal comes or the log's writer has stopped for good. */
+static enum rc
+serve(struct ingest *in, struct store *store, int stop_fd, struct err *e)
+{
+	struct pollfd p = { .fd = stop_fd, .events = POLLIN };
+	enum rc health = RC_OK;
+	while (poll(&p, 1, WATCH_MS) <= 0) {
+		health = watch_store(store, health, e);
+		if (health != RC_OK && health != RC_FULL && health != RC_AGAIN)
+			return health;
+		watch_sources(in);
+	}
+	return RC_OK;
+}
+
+static int
+receive(const struct config *c, struct store *store, int stop_fd)
+{
+	struct ingest *in = NULL;
+	struct err e = { 0 };
+	struct arena *a = arena_new(256);
+	int code = EXIT_DONE;
+	enum rc rc = services_start_ingest(c, store, a, &in, &e);
+	if (rc != RC_OK) {
+		code = cmd_fail(&e);
+		code = rc == RC_INVALID ? EXIT_CONFIG : code;
+		goto done;
+	}
+	if (ingest_source_count(in) == 0)
+		LOG_WARN("ingest.source",
+			F_S("error", "there is no source yet; add one with: hooklog source add NAME"));
+	if (serve(in, store, stop_fd, &e) != RC_OK) {
+		log_err("log.stopped", &e);
+		code = EXIT_LOG;
+	}
+	LOG_INFO("ingest.stopping", F_S("address", ingest_address(in)));
+	if (ingest_drain(in, DRAIN_MS, &e) != RC_OK)
+		LOG_WARN("ingest.busy", F_S("error", e.text));
+done:
+	ingest_stop(in);
+	arena_free(a);
+	return code;
+}
+
+static int
+run_ingest(const struct cli_call *call)
+{
+	struct arena *a = arena_new(4096);
+	struct store *store = NULL;
+	struct config c;
+	struct err e = { 0 };
+	int code = EXIT_FAILED, stop_fd = -1;
+	if (config_load(&c, call, a, NULL, &e) != RC_OK || (stop_fd = cmd_stop_fd(&e)) < 0) {
+		code = cmd_fail(&e);
+		goto done;
+	}
+	if (services_open_log(&c, &store, &e) != RC_OK) {
+		code = cmd_fail(&e);
+		goto done;
+	}
+	code = receive(&c, store, stop_fd);
+done:
+	store_close(store);
+	if (stop_fd >= 0)
+		close(stop_fd);
+	arena_free(a);
+	return code;
+}
+
+const struct cli_command cmd_ingest = {
+	.name = "ingest",
+	.args_help = "",
+	.summary = "Receive webhooks into the log.",
+	.details = "Listens on ingest.listen for POST /in/<source>, checks each delivery's signature and\n"
+		   "answers 202 with its number once it is on disk. GET /livez and /readyz tell whether it\n"
+		   "lives and whether the log takes events. Needs no PostgreSQL.\n"
+		   "\n"
+		   "Runs in the foreground until SIGINT or SIGTERM, then answers what is in flight and\n"
+		   "ends. Sources added or changed meanwhile are taken up within a second. Exit code 5: the\n"
+		   "log cannot be opened or its writer has stopped.\n",
+	.run = run_ingest,
+};

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/limits.h"
+#include "cli/cmd.h"
+#include "cli/commands.h"
+#include "cli/config.h"
+#include "http/http.h"
+#include "ingest/sources.h"
+
+static void
+put_text_or_null(struct buf *out, const char *text)
+{
+	if (text == NULL)
+		buf_put_str(out, "null");
+	else
+		buf_put_json(out, bytes_str(text));
+}
+
+static void
+put_source(struct buf *out, const struct source *source, bool json)
+{
+	if (json) {
+		buf_put_str(out, "{\"name\":");
+		buf_put_json(out, bytes_str(source->name));
+		buf_put_str(out, ",\"provider\":");
+		buf_put_json(out, bytes_str(source->provider->name));
+		buf_printf(out, ",\"path\":\"/in/%s\",\"signed\":%s,\"keys\":[", source->name,
+			source->allow_unsigned ? "false" : "true");
+		for (size_t i = 0; i < source->secret_count; i++) {
+			buf_printf(out, "%s{\"id\":\"%s\",\"secret_file\":", i == 0 ? "" : ",",
+				source->secrets[i].key_id);
+			buf_put_json(out, bytes_str(source->secrets[i].file));
+			buf_put_char(out, '}');
+		}
+		buf_put_str(out, "]}\n");
+		return;
+	}
+	buf_printf(out, "%-20s %-10s /in/%-20s ", source->name, source->provider->name, source->name);
+	if (source->allow_unsigned)
+		buf_put_str(out, "unsigned");
+	for (size_t i = 0; i < source->secret_count; i++)
+		buf_printf(out, "%s%s", i == 0 ? "keys " : ", ", source->secrets[i].key_id);
+	buf_put_char(out, '\n');
+}
+
+static int
+run_list(const struct cli_call *call)
+{
+	struct arena *a = arena_new(4096);
+	struct buf out = buf_new(LIMIT_TEXT_BYTES);
+	struct sources *sources = NULL;
+	struct config c;
+	struct err e = { 0 };
+	int code = EXIT_DONE;
+	if (config_load(&c, call, a, NULL, &e) != RC_OK) {
+		code = cmd_fail(&e);
+		goto done;
+	}
+	if (sources_load(&sources, c.sources_dir, &e) != RC_OK) {
+		cmd_fail(&e);
+		code = EXIT_CONFIG;
+		goto done;
+	}
+	for (size_t i = 0; i < sources_count(sources); i++)
+		put_source(&out, sources_at(sources, i), call->json);
+	if (!cmd_print(&out))
+		code = EXIT_FAILED;
+	if (sources_count(sources) == 0)
+		fprintf(stderr, "hooklog: no sources in %s; add one with: hooklog source add NAME\n",
+			c.sources_dir);
+done:
+	sources_release(sources);
+	buf_free(&out);
+	arena_free(a);
+	return code;
+}
+
+static int
+run_add(const struct cli_call *call)
+{
+	struct arena *a = arena_new(4096);
+	struct buf out = buf_new(LIMIT_TEXT_BYTES);
+	unsigned char secret[LIMIT_SECRET_BYTES];
+	const struct cli_value *provider = cli_option(call, "provider");
+	const struct cli_value *file = cli_option(call, "secret-file");
+	struct source_plan plan = {
+		.name = call->args[0],
+		.provider = provider->given ? provider->text : "github",
+		.allow_unsigned = cli_option(call, "allow-unsigned")->given,
+	};
+	const char *secret_path = NULL;
+	struct config c;
+	struct err e = { 0 };
+	int code = EXIT_DONE;
+	if (config_load(&c, call, a, NULL, &e) != RC_OK) {
+		code = cmd_fail(&e);
+		goto done;
+	}
+	if (file->given) {
+		size_t len = 0;
+		if (source_read_secret(file->text, secret, &len, &e) != RC_OK) {
+			code = cmd_fail(&e);
+			goto done;
+		}
+		plan.secret = (struct bytes){ secret, len };
+	}
+	if (source_add(c.sources_dir, &plan, a, &secret_path, &e) != RC_OK) {
+		code = cmd_fail(&e);
+		/* Nothing about the log is in conflict: the name is taken. */
+		code = e.rc == RC_CONFLICT ? EXIT_FAILED : code;
+		goto done;
+	}
+	if (call->json) {
+		buf_put_str(&out, "{\"name\":");
+		buf_put_json(&out, bytes_str(plan.name));
+		buf_printf(&out, ",\"provider\":\"%s\",\"path\":\"/in/%s\",\"secret_file\":", plan.provider,
+			plan.name);
+		put_text_or_null(&out, secret_path);
+		buf_put_str(&out, "}\n");
+	} else {
+		buf_printf(&out, "source  %s (%s)\npath    /in/%s\nsecret  %s\n", plan.name,
+			plan.provider, plan.name,
+			secret_path == NULL ? "none: anybody can write to this source" : secret_path);
+	}
+	if (!cmd_print(&out))
+		code = EXIT_FAILED;
+done:
+	crypto_wipe(secret, sizeof secret);
+	buf_free(&out);
+	arena_free(a);
+	return code;
+}
+
+/* http://<ingest.listen>/in/<name>, with a wildcard address replaced by one that can be called. */
+static const char *
+default_url(const struct config *c, const char *name, struct arena *a)
+{
+	const char *listen = c->ingest_listen, *port = strrchr(listen, ':');
+	if (strncmp(listen, "0.0.0.0:", 8) == 0)
+		return arena_printf(a, "http://127.0.0.1%s/in/%s", port, name);
+	if (strncmp(listen, "[::]:", 5) == 0)
+		return arena_printf(a, "http://[::1]%s/in/%s", port, name);
+	return arena_printf(a, "http://%s/in/%s", listen, name);
+}
+
+static enum rc
+send_ping(const struct source *source, const char *url, struct arena *a,
+	struct http_response *response, struct err *e)
+{
+	struct provider_ping ping;
+	struct http_header headers[PROVIDER_PING_HEADERS];
+	struct http_client *client = NULL;
+	const struct http_options options = { 0 };
+	struct bytes secret = { NULL, 0 };
+	if (source->secret_count > 0)
+		secret = source->secrets[0].value;
+	source->provider->ping(secret, a, &ping);
+	for (size_t i = 0; i < ping.header_count; i++)
+		headers[i] = (struct http_header){ ping.headers[i].name, ping.headers[i].value };
+	enum rc rc = http_client_new(&client, &options, e);
+	if (rc == RC_OK)
+		rc = http_request(client, "POST", url, headers, ping.header_count, ping.body, response,
+			e);
+	http_client_free(client);
+	return rc;
+}
+
+static int
+run_test(const struct cli_call *call)
+{
+	struct arena *a = arena_new(4096);
+	struct sources *sources = NULL;
+	struct http_response response = { 0 };
+	const struct cli_value *url = cli_option(call, "url");
+	struct config c;
+	struct err e = { 0 };
+	int code = EXIT_DONE;
+	if (config_load(&c, call, a, NULL, &e) != RC_OK ||
+		sources_load(&sources, c.sources_dir, &e) != RC_OK) {
+		code = cmd_fail(&e);
+		goto done;
+	}
+	const struct source *source = sources_find(sources, bytes_str(call->args[0]));
+	if (source == NULL) {
+		err_set(&e, RC_NOTFOUND, NULL,
+			"there is no source %s in %s; `hooklog source list` shows them", call->args[0],
+			c.sources_dir);
+		code = cmd_fail(&e);
+		goto done;
+	}
+	const char *to = url->given ? url->text : default_url(&c, source->name, a);
+	if (send_ping(source, to, a, &response, &e) != RC_OK) {
+		code = cmd_fail(&e);
+		goto done;
+	}
+	bool accepted = response.status >= 200 && response.status < 300;
+	fprintf(stderr, "hooklog: POST %s: %d\n", to, response.status);
+	/* The answer is JSON already; it ends its own line. */
+	if (!cmd_print(&response.body) || !accepted)
+		code = EXIT_FAILED;
+done:
+	http_response_free(&response);
+	sources_release(sources);
+	arena_free(a);
+	return code;
+}
+
+static const struct cli_option add_options[] = {
+	{ "provider", CLI_STRING, "NAME", "what sends the deliveries; default: github" },
+	{ "secret-file", CLI_STRING, "FILE", "take the secret from FILE (mode 0600); default: random" },
+	{ "allow-unsigned", CLI_FLAG, NULL, "no secret: take whatever is sent" },
+};
+
+static const struct cli_option test_options[] = {
+	{ "url", CLI_STRING, "URL", "send it there; default: /in/NAME on ingest.listen" },
+};
+
+const struct cli_command cmd_source_add = {
+	.name = "source add",
+	.args_help = "NAME",
+	.args_min = 1,
+	.args_max = 1,
+	.summary = "Make a named endpoint and its secret.",
+	.details = "Deliveries go to /in/NAME. The secret is written to a file that only its owner can\n"
+		   "read, and is never printed; a running receiver takes the source up within a second.\n"
+		   "To rotate a secret, put the new one into another file, add a second line secret_file\n"
+		   "to the source's .conf, change the sender, then remove the first.\n",
+	.options = add_options,
+	.option_count = COUNT_OF(add_options),
+	.run = run_add,
+};
+
+const struct cli_command cmd_source_list = {
+	.name = "source list",
+	.args_help = "",
+	.summary = "List the named endpoints.",
+	.details = "Secrets are shown by the id that the log keeps with each event, never by value.\n",
+	.run = run_list,
+};
+
+const struct cli_command cmd_source_test = {
+	.name = "source test",
+	.args_help = "NAME",
+	.args_min = 1,
+	.args_max = 1,
+	.summary = "Send a signed ping to a source and print the answer.",
+	.details = "The ping is stored like any delivery. Exit code 1 when the answer is not a success.\n",
+	.options = test_options,
+	.option_count = COUNT_OF(test_options),
+	.run = run_test,
+};
