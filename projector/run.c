@@ -5,8 +5,8 @@
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 30000
 
-/* How long a wait for the next event lasts before the connection is looked after. */
-#define IDLE_MS 10000
+/* How long a wait for the next event lasts before connection and generation are looked after. */
+#define IDLE_MS 1000
 
 /* The live generation, made when the database is new; checked against definitions and log. */
 static enum rc
@@ -38,6 +38,19 @@ attach(struct session *s, struct err *e)
 	return rc;
 }
 
+/* While no events come: finds a broken connection and a swapped generation before an event does. */
+static enum rc
+look_after(struct session *s, struct err *e)
+{
+	struct generation live;
+	enum rc rc = generation_find(s->pg, GENERATION_LIVE, &live, e);
+	if (rc == RC_OK && live.id != s->generation.id) {
+		rc = err_set(e, RC_CONFLICT, NULL, "generation %d was retired", s->generation.id);
+		snprintf(e->code, sizeof e->code, "HL002");
+	}
+	return rc;
+}
+
 /* Projects until something happens: RC_OK means stop_fd. */
 static enum rc
 tail(struct session *s, int64_t *backoff_ms, struct err *e)
@@ -54,7 +67,7 @@ tail(struct session *s, int64_t *backoff_ms, struct err *e)
 		}
 		rc = store_wait(s->o->reader, s->generation.seq, IDLE_MS, s->o->stop_fd, e);
 		if (rc == RC_AGAIN)
-			rc = pg_exec(s->pg, "select 1", e); /* finds a broken connection before an event does */
+			rc = look_after(s, e);
 		if (rc != RC_OK)
 			return rc;
 	}
