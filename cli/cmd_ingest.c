@@ -9,30 +9,6 @@
 
 /* Requests in flight at a stop: the answer to a delivery may take as long as a commit does. */
 #define DRAIN_MS 8000
-#define WATCH_MS 500
-
-/* Logs when the log stops or starts taking events. RC_OK or RC_FULL: go on. */
-static enum rc
-watch_store(struct store *store, enum rc before, struct err *e)
-{
-	enum rc now = store_health(store, e);
-	if (now == RC_FULL && before != RC_FULL)
-		LOG_WARN(e->id == NULL ? "log.full" : e->id, F_S("error", e->text));
-	else if (now == RC_OK && before != RC_OK)
-		LOG_INFO("ingest.recovered", F_S("log", "takes events again"));
-	return now;
-}
-
-static void
-watch_sources(struct ingest *in)
-{
-	struct err e = { 0 };
-	bool changed = false;
-	if (ingest_reload(in, &changed, &e) != RC_OK)
-		log_err("ingest.source", &e);
-	else if (changed)
-		LOG_INFO("ingest.sources", F_U("count", ingest_source_count(in)));
-}
 
 /* Until a signal comes or the log's writer has stopped for good. */
 static enum rc
@@ -40,11 +16,10 @@ serve(struct ingest *in, struct store *store, int stop_fd, struct err *e)
 {
 	struct pollfd p = { .fd = stop_fd, .events = POLLIN };
 	enum rc health = RC_OK;
-	while (poll(&p, 1, WATCH_MS) <= 0) {
-		health = watch_store(store, health, e);
-		if (health != RC_OK && health != RC_FULL && health != RC_AGAIN)
-			return health;
-		watch_sources(in);
+	while (poll(&p, 1, SERVICES_WATCH_MS) <= 0) {
+		enum rc rc = services_watch(in, store, &health, e);
+		if (rc != RC_OK)
+			return rc;
 	}
 	return RC_OK;
 }

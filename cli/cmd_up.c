@@ -238,12 +238,11 @@ static enum rc
 watch(struct up *up, struct err *e)
 {
 	int64_t restart_at_ms = 0;
-	while (!cmd_stopped(up->stop_fd)) {
-		struct pollfd fd = { .fd = up->stop_fd, .events = POLLIN };
-		if (poll(&fd, 1, 500) > 0)
-			break;
-		enum rc rc = store_health(up->store, e);
-		if (rc != RC_OK && rc != RC_FULL)
+	enum rc health = RC_OK;
+	struct pollfd fd = { .fd = up->stop_fd, .events = POLLIN };
+	while (poll(&fd, 1, SERVICES_WATCH_MS) <= 0) {
+		enum rc rc = services_watch(up->ingest, up->store, &health, e);
+		if (rc != RC_OK)
 			return rc;
 		if (up->cluster == NULL || cluster_running(up->cluster) ||
 			clock_monotonic_ms() < restart_at_ms)

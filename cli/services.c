@@ -35,6 +35,32 @@ services_start_ingest(const struct config *c, struct store *s, struct arena *a, 
 	return rc;
 }
 
+static void
+reload_sources(struct ingest *in)
+{
+	struct err e = { 0 };
+	bool changed = false;
+	if (ingest_reload(in, &changed, &e) != RC_OK)
+		log_err("ingest.source", &e);
+	else if (changed)
+		LOG_INFO("ingest.sources", F_U("count", ingest_source_count(in)));
+}
+
+enum rc
+services_watch(struct ingest *in, struct store *s, enum rc *health, struct err *e)
+{
+	enum rc before = *health;
+	*health = store_health(s, e);
+	if (*health == RC_FULL && before != RC_FULL)
+		LOG_WARN(e->id == NULL ? "log.full" : e->id, F_S("error", e->text));
+	else if (*health == RC_OK && before != RC_OK)
+		LOG_INFO("ingest.recovered", F_S("log", "takes events again"));
+	if (*health != RC_OK && *health != RC_FULL && *health != RC_AGAIN)
+		return *health;
+	reload_sources(in);
+	return RC_OK;
+}
+
 const char *
 services_conninfo(const struct config *c, struct arena *a)
 {

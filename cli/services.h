@@ -16,6 +16,12 @@ enum rc services_open_log(const struct config *c, struct store **s, struct err *
 enum rc services_start_ingest(const struct config *c, struct store *s, struct arena *a,
 	struct ingest **in, struct err *e) MUST_CHECK;
 
+/* What a serving command does every SERVICES_WATCH_MS: says when the log stops or starts taking events,
+ * takes up added and changed sources. *health is RC_OK before the first call. Any other result than
+ * RC_OK: the log's writer has stopped for good. */
+#define SERVICES_WATCH_MS 500
+enum rc services_watch(struct ingest *in, struct store *s, enum rc *health, struct err *e) MUST_CHECK;
+
 /* Where the tables are: postgres.url, DATABASE_URL, the PG* environment, or the private cluster of `up`.
  * In a. */
 const char *services_conninfo(const struct config *c, struct arena *a);
