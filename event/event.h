@@ -67,15 +67,16 @@ void event_encode(const struct event *ev, struct buf *out);
 
 /* Reads an envelope written by event_encode. The strings of *ev point into data, the header list is
  * in a; both must outlive *ev. Fields the record carries stay untouched. Unknown keys are skipped, so
- * an older program reads a newer record. Only for bytes whose checksum was verified.
- * RC_CORRUPT: not such an envelope. */
+ * an older program reads a newer record; a key that occurs twice is damage. Safe on any bytes; uses at
+ * most 32 times data.len of a. *ev is untouched unless RC_OK.
+ * RC_CORRUPT: not such an envelope, or an origin or verified of a newer program. */
 enum rc event_decode(struct bytes data, struct arena *a, struct event *ev, struct err *e) MUST_CHECK;
 
 /* The value of the header of that name (case ignored), or a run with data NULL. */
 struct bytes event_header_value(const struct event *ev, const char *name);
 
-/* The JSON document an event carries: its body, or the decoded `payload` field when the content type
- * is application/x-www-form-urlencoded (WHATWG URL §5.1). The result points into ev->body or into a.
+/* The JSON document an event carries: its body, or the first `payload` field, decoded, when the content
+ * type is application/x-www-form-urlencoded (WHATWG URL §5.1). The result points into ev->body or into a.
  * RC_INVALID: a form without a payload field, or with a broken percent escape. */
 enum rc event_payload(const struct event *ev, struct arena *a, struct bytes *json, struct err *e)
 	MUST_CHECK;
@@ -85,7 +86,8 @@ const char *event_origin_name(enum event_origin origin);
 
 /* Appends ev as one JSON object on one line, without the newline: the NDJSON form of `log show
  * --json`, `log tail --json` and `replay`. The body is "body" when it is UTF-8, else "body_base64";
- * both give back the exact bytes. docs/reference/ndjson.md lists the keys. */
+ * both give back the exact bytes. May set out->overflow: a body of control characters takes six bytes
+ * for each. docs/reference/ndjson.md lists the keys. */
 void event_put_json(struct buf *out, const struct event *ev);
 
 #endif

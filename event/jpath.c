@@ -52,6 +52,7 @@ struct walker {
 	struct visit *visits;
 	uint32_t entry_count, entry_cap;
 	uint32_t object_count;
+	bool erased; /* since the row began: it has entries to drop */
 	size_t depth;
 	struct frame stack[LIMIT_JSON_DEPTH];
 };
@@ -81,6 +82,7 @@ add_entry(struct walker *w, uint32_t id, uint32_t kind, uint32_t start, uint32_t
 static void
 erase_entries(struct walker *w, uint32_t first, uint32_t end)
 {
+	w->erased = w->erased || first < end;
 	for (uint32_t i = first; i < end; i++) {
 		struct entry *entry = &w->doc->entries[i];
 		if ((entry->tag & 15) == KIND_ROWS)
@@ -102,9 +104,27 @@ capture(struct walker *w, uint32_t node, enum jpath_type type, const unsigned ch
 	return entry;
 }
 
+/* Drops what was erased in the last row, so that reading a row never looks at more entries than there
+ * are paths. Nothing refers to entries of a row but its mark: what is inside of it is closed. */
+static void
+finish_row(struct walker *w, const struct group *g)
+{
+	if (!w->erased || g->rows == 0)
+		return;
+	struct entry *entries = w->doc->entries;
+	uint32_t kept = g->starts[g->rows - 1];
+	for (uint32_t i = kept; i < w->entry_count; i++) {
+		if ((entries[i].tag & 15) != JPATH_ABSENT)
+			entries[kept++] = entries[i];
+	}
+	w->entry_count = kept;
+	w->erased = false;
+}
+
 static void
 mark_row(struct walker *w, struct group *g)
 {
+	finish_row(w, g);
 	if (g->rows + 1 >= g->cap) {
 		uint32_t *old = g->starts;
 		uint32_t cap = g->cap == 0 ? 16 : 2 * g->cap;
@@ -205,6 +225,7 @@ close_container(struct walker *w, const struct frame *f, const unsigned char *af
 	}
 	if (f->elem != JPATH_NONE) {
 		struct group *g = &w->doc->groups[w->set->nodes[f->node].group];
+		finish_row(w, g);
 		if (g->rows > 0)
 			g->starts[g->rows] = w->entry_count;
 	}
@@ -315,6 +336,7 @@ jpath_walk(const struct jpath_set *set, struct bytes json, struct arena *a, stru
 	w.entry_count = 0;
 	w.entry_cap = set->slot_count + set->group_count + 16;
 	w.object_count = 0;
+	w.erased = false;
 	w.scan.wrong = NULL;
 	w.scan.wrong_at = NULL;
 	w.depth = 0;

@@ -59,7 +59,7 @@ put_repo(struct buf *b, const char *name, uint64_t *random)
 		"\"name\":\"MIT License\"},\"topics\":[\"a\",\"b\"],\"default_branch\":\"main\"}", id % 9999);
 }
 
-/* About 24 KB, as a pull_request delivery of GitHub is. */
+/* About 18 KB, in the shape of GitHub's pull_request deliveries. */
 static void
 put_document(struct buf *b, uint64_t *random)
 {
