@@ -100,6 +100,24 @@ dir_open_head(const char *dir, int *fd, struct err *e)
 	return open_file(dir, "head", O_RDWR | O_CREAT, fd, e);
 }
 
+uint64_t
+dir_read_head(const char *dir)
+{
+	unsigned char head[8];
+	uint64_t seq = 0;
+	char *path = dir_path(dir, "head");
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	free(path);
+	if (fd < 0)
+		return 0;
+	if (read(fd, head, sizeof head) == (ssize_t)sizeof head) {
+		for (int i = 0; i < 8; i++)
+			seq |= (uint64_t)head[i] << (8 * i);
+	}
+	close(fd);
+	return seq;
+}
+
 /* The rest of the line in text that starts with key and a space, or an empty run. */
 static struct bytes
 line_value(struct bytes text, const char *key)

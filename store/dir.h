@@ -26,6 +26,10 @@ enum rc dir_make_log(const char *dir, unsigned char log_id[STORE_LOG_ID_BYTES], 
 /* Opens head for writing, made when missing. */
 enum rc dir_open_head(const char *dir, int *fd, struct err *e) MUST_CHECK;
 
+/* The number head holds, 0 when there is no such file: at least this many records were acknowledged.
+ * head is written after the commit and never synced by us, so it may lag but not lead. */
+uint64_t dir_read_head(const char *dir);
+
 /* The first numbers of all segments, rising, in a. */
 enum rc dir_segments(const char *dir, struct arena *a, uint64_t **firsts, size_t *count, struct err *e)
 	MUST_CHECK;

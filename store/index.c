@@ -18,12 +18,6 @@
 /* The writer waits for the thread rather than let its memory grow past this. */
 #define TAIL_ENTRIES_MAX ((size_t)1 << 20)
 
-#define META_FORMAT "format"
-#define META_LOG_ID "log_id"
-#define META_LAST "last_seq"
-#define META_CLEAN "clean"
-#define INDEX_FORMAT "1"
-
 struct index {
 	char *path;
 	unsigned char log_id[STORE_LOG_ID_BYTES];
@@ -83,9 +77,9 @@ put_last(struct index *ix, MDB_txn *txn, uint64_t last_seq, bool clean)
 {
 	unsigned char value[8];
 	db_put_seq(value, last_seq);
-	int code = put(txn, ix->meta, bytes_str(META_LAST), (struct bytes){ value, sizeof value });
+	int code = put(txn, ix->meta, bytes_str(INDEX_META_LAST), (struct bytes){ value, sizeof value });
 	if (code == 0)
-		code = put(txn, ix->meta, bytes_str(META_CLEAN), bytes_str(clean ? "1" : "0"));
+		code = put(txn, ix->meta, bytes_str(INDEX_META_CLEAN), bytes_str(clean ? "1" : "0"));
 	return code;
 }
 
@@ -270,22 +264,22 @@ open_env(struct index *ix, uint64_t *last_seq, struct err *e)
 	enum rc rc = db_open(ix->path, DB_WRITE, &ix->env, e);
 	if (rc != RC_OK)
 		return rc;
-	MDB_val k = db_val(bytes_str(META_LAST)), v;
+	MDB_val k = db_val(bytes_str(INDEX_META_LAST)), v;
 	int code = mdb_txn_begin(ix->env, NULL, 0, &txn);
 	if (code == 0)
-		code = mdb_dbi_open(txn, "keys", MDB_CREATE, &ix->keys);
+		code = mdb_dbi_open(txn, INDEX_KEYS, MDB_CREATE, &ix->keys);
 	if (code == 0)
-		code = mdb_dbi_open(txn, "meta", MDB_CREATE, &ix->meta);
+		code = mdb_dbi_open(txn, INDEX_META, MDB_CREATE, &ix->meta);
 	*last_seq = 0;
 	if (code == 0) {
 		code = mdb_get(txn, ix->meta, &k, &v);
 		if (code == 0 && v.mv_size == 8)
 			*last_seq = db_get_seq(v.mv_data);
 		if (code == MDB_NOTFOUND)
-			code = put(txn, ix->meta, bytes_str(META_FORMAT), bytes_str(INDEX_FORMAT));
+			code = put(txn, ix->meta, bytes_str(INDEX_META_FORMAT), bytes_str(INDEX_FORMAT));
 	}
 	if (code == 0)
-		code = put(txn, ix->meta, bytes_str(META_LOG_ID),
+		code = put(txn, ix->meta, bytes_str(INDEX_META_LOG_ID),
 			(struct bytes){ ix->log_id, STORE_LOG_ID_BYTES });
 	if (code == 0)
 		code = put_last(ix, txn, *last_seq, false);
@@ -314,18 +308,18 @@ looks_sound(const struct index *ix, uint64_t log_last_seq)
 	MDB_txn *txn = NULL;
 	MDB_dbi keys, meta;
 	MDB_cursor *cursor = NULL;
-	MDB_val k = db_val(bytes_str(META_LAST)), v;
+	MDB_val k = db_val(bytes_str(INDEX_META_LAST)), v;
 	struct err e;
 	if (db_open(ix->path, DB_READ, &env, &e) != RC_OK ||
 		mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0 ||
-		mdb_dbi_open(txn, "keys", 0, &keys) != 0 || mdb_dbi_open(txn, "meta", 0, &meta) != 0)
+		mdb_dbi_open(txn, INDEX_KEYS, 0, &keys) != 0 || mdb_dbi_open(txn, INDEX_META, 0, &meta) != 0)
 		return false;
-	if (!meta_is(txn, meta, META_FORMAT, bytes_str(INDEX_FORMAT)) ||
-		!meta_is(txn, meta, META_LOG_ID, (struct bytes){ ix->log_id, STORE_LOG_ID_BYTES }) ||
+	if (!meta_is(txn, meta, INDEX_META_FORMAT, bytes_str(INDEX_FORMAT)) ||
+		!meta_is(txn, meta, INDEX_META_LOG_ID, (struct bytes){ ix->log_id, STORE_LOG_ID_BYTES }) ||
 		mdb_get(txn, meta, &k, &v) != 0 || v.mv_size != 8 ||
 		db_get_seq(v.mv_data) > log_last_seq)
 		return false;
-	if (meta_is(txn, meta, META_CLEAN, bytes_str("1")))
+	if (meta_is(txn, meta, INDEX_META_CLEAN, bytes_str("1")))
 		return true;
 	uint64_t last = db_get_seq(v.mv_data);
 	int code = mdb_cursor_open(txn, keys, &cursor);

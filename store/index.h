@@ -14,6 +14,15 @@
 
 #define INDEX_KEY_BYTES 16
 
+/* The databases of index.mdb and the keys of the second one. */
+#define INDEX_FORMAT "1"
+#define INDEX_KEYS "keys"
+#define INDEX_META "meta"
+#define INDEX_META_FORMAT "format"
+#define INDEX_META_LOG_ID "log_id"
+#define INDEX_META_LAST "last_seq"
+#define INDEX_META_CLEAN "clean"
+
 struct index_key {
 	unsigned char bytes[INDEX_KEY_BYTES];
 };
@@ -54,5 +63,19 @@ void index_committed(struct index *ix, uint64_t last_seq);
 
 /* Adds the entries the event at the end of the log needs; for rolling forward. */
 void index_add_event(struct index *ix, const struct event *ev);
+
+/* ---- looking from outside, for verify; another process may write meanwhile ---- */
+
+struct index_view;
+
+/* RC_NOTFOUND: there is no index. */
+enum rc index_view_open(struct index_view **v, const char *dir, struct err *e) MUST_CHECK;
+void index_view_close(struct index_view *v); /* NULL is fine */
+
+/* Takes a fresh look; *last_seq is what the index covers from now on. */
+enum rc index_view_refresh(struct index_view *v, uint64_t *last_seq, struct err *e) MUST_CHECK;
+
+/* Whether the index would find a redelivery of ev and answer with its number. */
+bool index_view_knows(const struct index_view *v, const struct event *ev);
 
 #endif

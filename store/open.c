@@ -132,6 +132,19 @@ open_files(struct store *s, struct err *e)
 	return rc;
 }
 
+/* LMDB keeps two roots; damage to the newer one brings the older back and looks like a shorter log. */
+static enum rc
+check_head(const struct store *s, struct err *e)
+{
+	uint64_t head = dir_read_head(s->dir);
+	if (head <= s->last_seq)
+		return RC_OK;
+	return err_set(e, RC_CORRUPT, "log.lost-tail",
+		"the log %s ends with %" PRIu64 ", but %" PRIu64
+		" were acknowledged; restore it from a backup, or remove %s/head to go on without the rest",
+		s->dir, s->last_seq, head, s->dir);
+}
+
 static enum rc
 start_thread(struct store *s, struct err *e)
 {
@@ -188,6 +201,8 @@ store_open(struct store **out, const struct store_options *options, struct err *
 		rc = store_reader_from(s, &s->reader, e);
 	if (rc == RC_OK)
 		rc = read_time_before(s, e);
+	if (rc == RC_OK)
+		rc = check_head(s, e);
 	if (rc == RC_OK)
 		rc = index_open(&s->index, s->reader, e);
 	if (rc == RC_OK)

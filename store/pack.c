@@ -10,8 +10,8 @@
 
 /* zstd's default level: more gains a few percent on webhooks and costs several times the CPU. */
 #define LEVEL 3
-/* Below this a zstd frame is hardly ever smaller. */
-#define WORTHWHILE_BYTES 64
+/* Below this a zstd frame is hardly ever smaller, even with a dictionary. */
+#define WORTHWHILE_BYTES 24
 /* What one trained dictionary takes: zstd's own recommendation, about 100 KiB. */
 #define DICT_BYTES ((size_t)112640)
 /* Fewer samples give a dictionary that fits them and nothing else. */

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/dir.h"
+#include "store/index.h"
+
+/* Records looked at in one read transaction: an older one would keep the writer from reusing pages. */
+#define STEP_RECORDS 256
+#define STEP_BYTES ((size_t)16 << 20)
+
+struct verifier {
+	struct store_reader *reader;
+	struct arena *a;
+	struct index_view *index; /* NULL: there is none */
+	uint64_t index_last;
+	store_finding_fn found;
+	void *context;
+	struct store_verify_report *report;
+	bool chain_known; /* of the record before the next one; lost at a damaged record */
+	unsigned char chain[STORE_CHAIN_BYTES];
+	int64_t at_us;
+};
+
+static void
+finding(struct verifier *v, uint64_t seq, const char *text)
+{
+	v->report->error_count++;
+	if (v->found != NULL)
+		v->found(seq, text, v->context);
+}
+
+/* What a record's own checks cannot know: does it follow from the one before, is the body what the
+ * envelope says, would a redelivery be recognised. */
+static void
+check_context(struct verifier *v, struct bytes bytes, const struct store_record *record)
+{
+	unsigned char hash[SHA256_BYTES];
+	const struct event *ev = &record->event;
+	if (v->chain_known && !record_chain_fits(bytes, v->chain))
+		finding(v, ev->seq, "the chain is broken: this or an earlier record was replaced");
+	if (ev->received_at_us < v->at_us)
+		finding(v, ev->seq, "the time is before that of the record before");
+	crypto_sha256(ev->body, hash);
+	if (memcmp(hash, ev->body_sha256, SHA256_BYTES) != 0)
+		finding(v, ev->seq, "the body does not have the hash its envelope states");
+	if (v->index != NULL && ev->seq <= v->index_last && !index_view_knows(v->index, ev))
+		finding(v, ev->seq, "the dedupe index does not know it; remove index.mdb while stopped");
+	v->at_us = ev->received_at_us;
+	memcpy(v->chain, record->chain, STORE_CHAIN_BYTES);
+	v->chain_known = true;
+}
+
+static enum rc
+check_record(struct verifier *v, struct segment *s, MDB_txn *txn, uint64_t seq, struct err *e)
+{
+	struct bytes bytes;
+	struct store_record record;
+	enum rc rc = segment_get(s, txn, seq, &bytes, e);
+	if (rc == RC_NOTFOUND) {
+		finding(v, seq, "the record is missing");
+	} else if (rc == RC_OK) {
+		v->report->checked_bytes += bytes.len;
+		rc = segment_decode(s, txn, v->reader->unpacker, seq, bytes, v->a, &record, e);
+		if (rc == RC_OK)
+			check_context(v, bytes, &record);
+		else if (rc == RC_CORRUPT || rc == RC_INVALID)
+			finding(v, seq, e->text);
+	} else if (rc == RC_CORRUPT) {
+		finding(v, seq, e->text);
+	}
+	v->report->checked_events++;
+	if (rc == RC_OK)
+		return RC_OK;
+	v->chain_known = false;
+	return rc == RC_NOTFOUND || rc == RC_CORRUPT || rc == RC_INVALID ? RC_OK : rc;
+}
+
+/* Checks up to STEP_RECORDS records of one segment from *seq on, up to last at most; *end: the segment
+ * holds no more. */
+static enum rc
+check_step(struct verifier *v, size_t index, uint64_t *seq, uint64_t last, bool *end, struct err *e)
+{
+	struct segment *s;
+	MDB_txn *txn;
+	uint64_t first, segment_last;
+	if (v->index != NULL && index_view_refresh(v->index, &v->index_last, e) != RC_OK) {
+		finding(v, 0, e->text);
+		index_view_close(v->index);
+		v->index = NULL;
+	}
+	arena_reset(v->a);
+	enum rc rc = reader_enter(v->reader, index, &s, &txn, e);
+	if (rc != RC_OK)
+		return rc;
+	if (*seq == s->first_seq) {
+		if (v->chain_known && memcmp(v->chain, s->prev_chain, STORE_CHAIN_BYTES) != 0)
+			finding(v, 0, "a segment does not continue the chain of the one before");
+		memcpy(v->chain, s->prev_chain, STORE_CHAIN_BYTES);
+		v->chain_known = true;
+	}
+	rc = segment_range(s, txn, &first, &segment_last, e);
+	for (size_t i = 0; rc == RC_OK && i < STEP_RECORDS && *seq <= segment_last && *seq <= last &&
+		arena_used_bytes(v->a) < STEP_BYTES; i++)
+		rc = check_record(v, s, txn, (*seq)++, e);
+	*end = *seq > segment_last;
+	reader_leave(s, txn);
+	return rc;
+}
+
+/* The chain value the first record to check must follow from, when it does not open a segment. */
+static void
+learn_chain_before(struct verifier *v, uint64_t first)
+{
+	const struct store_record *records;
+	size_t count;
+	struct err e;
+	arena_reset(v->a);
+	if (store_read(v->reader, first - 1, 1, 1, v->a, &records, &count, &e) != RC_OK || count != 1)
+		return;
+	memcpy(v->chain, records[0].chain, STORE_CHAIN_BYTES);
+	v->at_us = records[0].event.received_at_us;
+	v->chain_known = true;
+}
+
+static enum rc
+check_all(struct verifier *v, uint64_t first, uint64_t last, struct err *e)
+{
+	struct store_reader *r = v->reader;
+	uint64_t seq = first;
+	size_t index;
+	if (first == 1) {
+		record_first_chain(segment_set_log_id(r->set), v->chain);
+		v->chain_known = true;
+	}
+	enum rc rc = reader_locate(r, first, &index, e);
+	if (rc != RC_OK || r->count == 0)
+		return rc;
+	if (index == r->count)
+		return err_set(e, RC_NOTFOUND, "log.removed", "the log starts with %" PRIu64, r->firsts[0]);
+	if (seq != r->firsts[index])
+		learn_chain_before(v, seq);
+	while (rc == RC_OK && seq <= last && index < r->count) {
+		bool end;
+		rc = check_step(v, index, &seq, last, &end, e);
+		if (rc == RC_CORRUPT) {
+			finding(v, 0, e->text);
+			v->chain_known = false;
+			rc = RC_OK;
+			end = true;
+		}
+		if (rc != RC_OK || !end || seq > last)
+			continue;
+		if (index + 1 == r->count)
+			rc = reader_refresh(r, e);
+		if (++index < r->count && r->firsts[index] != seq) {
+			finding(v, seq, "records between two segments are missing");
+			v->chain_known = false;
+			seq = r->firsts[index];
+		}
+	}
+	v->report->first_seq = seq > first ? first : 0;
+	v->report->last_seq = seq > first ? seq - 1 : 0;
+	memcpy(v->report->chain, v->chain, STORE_CHAIN_BYTES);
+	return rc;
+}
+
+/* head first, then the log: while somebody writes, the log is never behind a head read earlier. */
+static void
+check_end(struct verifier *v, uint64_t head, uint64_t last)
+{
+	if (last >= head && v->report->last_seq < head)
+		finding(v, v->report->last_seq + 1,
+			"the log ends before what was acknowledged: its newest part is lost");
+}
+
+enum rc
+store_verify(const char *dir, uint64_t first, uint64_t last, store_finding_fn found, void *context,
+	struct store_verify_report *report, struct err *e)
+{
+	struct verifier v = { .found = found, .context = context, .report = report };
+	*report = (struct store_verify_report){ 0 };
+	v.a = arena_new((size_t)1 << 20);
+	uint64_t head = dir_read_head(dir);
+	enum rc rc = store_reader_open(&v.reader, dir, e);
+	if (rc != RC_OK)
+		goto done;
+	rc = index_view_open(&v.index, dir, e);
+	if (rc == RC_CORRUPT)
+		finding(&v, 0, "the dedupe index is damaged; remove index.mdb while stopped");
+	if (rc != RC_OK && rc != RC_CORRUPT && rc != RC_NOTFOUND)
+		goto done;
+	if (first <= 1)
+		first = v.reader->count > 0 ? v.reader->firsts[0] : 1;
+	if (last == 0)
+		last = UINT64_MAX;
+	rc = check_all(&v, first, last, e);
+	if (rc == RC_OK)
+		check_end(&v, head, last);
+	if (rc == RC_OK && report->error_count > 0)
+		rc = err_set(e, RC_CORRUPT, "log.damaged", "%" PRIu64 " findings in %s", report->error_count,
+			dir);
+done:
+	index_view_close(v.index);
+	store_reader_close(v.reader);
+	arena_free(v.a);
+	return rc;
+}
