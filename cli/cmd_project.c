@@ -206,7 +206,7 @@ run_parked(const struct cli_call *call)
 const struct cli_command cmd_project_run = {
 	.name = "project run",
 	.args_help = "",
-	.summary = "Keep the PostgreSQL tables up to date with the log",
+	.summary = "Keep the PostgreSQL tables up to date with the log.",
 	.details = "Runs in the foreground until SIGINT or SIGTERM. Makes its schemas on first use. A database\n"
 		   "that is down is waited for; one that refuses us, or tables of another log, end it.\n",
 	.run = run_run,
@@ -215,7 +215,7 @@ const struct cli_command cmd_project_run = {
 const struct cli_command cmd_project_rebuild = {
 	.name = "project rebuild",
 	.args_help = "",
-	.summary = "Make all tables anew from the first event and swap them in",
+	.summary = "Make all tables anew from the first event and swap them in.",
 	.details = "Fills a new generation beside the live one, which goes on being updated and read, then\n"
 		   "points the views in hooklog and gh at it in one transaction. Interrupted, it continues\n"
 		   "where it was when run again. The replaced generation is kept until the next rebuild.\n",
@@ -225,7 +225,7 @@ const struct cli_command cmd_project_rebuild = {
 const struct cli_command cmd_project_status = {
 	.name = "project status",
 	.args_help = "",
-	.summary = "Show checkpoint, lag, generations and parked events",
+	.summary = "Show checkpoint, lag, generations and parked events.",
 	.run = run_status,
 };
 
@@ -237,7 +237,7 @@ const struct cli_command cmd_project_check = {
 	.name = "project check",
 	.args_help = "[TABLE]",
 	.args_max = 1,
-	.summary = "Check the projection files and list what they make",
+	.summary = "Check the projection files and list what they make.",
 	.details = "Needs no database. Reads the built-in projections and those of projector.dir.\n",
 	.options = check_options,
 	.option_count = COUNT_OF(check_options),
@@ -252,7 +252,7 @@ static const struct cli_option parked_options[] = {
 const struct cli_command cmd_project_parked = {
 	.name = "project parked",
 	.args_help = "",
-	.summary = "List, retry or drop events that could not be projected",
+	.summary = "List, retry or drop events that could not be projected.",
 	.details = "Without an option: one line per parked event with its reason. Look at one with\n"
 		   "`hooklog log show SEQ`.\n",
 	.options = parked_options,

@@ -319,7 +319,7 @@ run_up(const struct cli_call *call)
 const struct cli_command cmd_up = {
 	.name = "up",
 	.args_help = "",
-	.summary = "Run everything on this machine: receiver, projector, private PostgreSQL",
+	.summary = "Run everything on this machine: receiver, projector, private PostgreSQL.",
 	.details = "Without a configured database (postgres.url, DATABASE_URL, PGHOST, PGSERVICE) it keeps a\n"
 		   "private PostgreSQL cluster in the data folder, reachable only by a unix socket. On first\n"
 		   "start it makes the source `github` with a random secret and sends itself one signed ping\n"
