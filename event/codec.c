@@ -3,8 +3,8 @@
 
 #include "event/event.h"
 
-/* The envelope on disk: one msgpack map. Keys and meanings are for ever; a new field gets a new key,
- * and a reader skips keys it does not know.
+/* The envelope on disk: one msgpack map. Keys and meanings are for ever; a new field gets a new
+ * key, and a reader skips keys it does not know.
  *
  *	key   type  meaning                        key   type   meaning
  *	src   str   source                         m     bin    method
@@ -20,8 +20,8 @@
  * takes either. Fields that are empty are left out, but for src and sha, which make it an envelope.
  *
  * Writing uses msgpack-c. Reading does not: its unpacker reserves memory by the counts a message
- * announces (up to 16 GiB for 5 bytes, 4.0.0), and copies what can stay where it is. The cursor below
- * knows every msgpack type well enough to step over it and trusts no length. */
+ * announces (up to 16 GiB for 5 bytes, 4.0.0), and copies what can stay where it is. The cursor
+ * below knows every msgpack type well enough to step over it and trusts no length. */
 
 struct field {
 	const char *key;
@@ -141,25 +141,26 @@ struct item {
 	struct bytes data; /* of KIND_BYTES */
 };
 
-/* What the first byte 0xc0 + i says (msgpack spec, "Formats"): the kind, how many bytes of big-endian
- * number follow, and how many bytes after that belong to a KIND_OTHER besides that number. */
+/* What the first byte 0xc0 + i says (msgpack spec, "Formats"): the kind, how many bytes of
+ * big-endian number follow, and how many bytes after that belong to a KIND_OTHER besides that
+ * number. */
 static const struct {
 	unsigned char kind, width, extra;
 } formats[32] = {
-	{ KIND_OTHER, 0, 0 }, { KIND_BAD, 0, 0 },                             /* nil, never used */
-	{ KIND_OTHER, 0, 0 }, { KIND_OTHER, 0, 0 },                           /* false, true */
-	{ KIND_BYTES, 1, 0 }, { KIND_BYTES, 2, 0 }, { KIND_BYTES, 4, 0 },     /* bin */
-	{ KIND_OTHER, 1, 1 }, { KIND_OTHER, 2, 1 }, { KIND_OTHER, 4, 1 },     /* ext */
-	{ KIND_OTHER, 0, 4 }, { KIND_OTHER, 0, 8 },                           /* float */
-	{ KIND_UINT, 1, 0 },  { KIND_UINT, 2, 0 },  { KIND_UINT, 4, 0 },      /* uint */
-	{ KIND_UINT, 8, 0 },                                                  /* uint 64 */
-	{ KIND_OTHER, 0, 1 }, { KIND_OTHER, 0, 2 }, { KIND_OTHER, 0, 4 },     /* int */
-	{ KIND_OTHER, 0, 8 },                                                 /* int 64 */
-	{ KIND_OTHER, 0, 2 }, { KIND_OTHER, 0, 3 }, { KIND_OTHER, 0, 5 },     /* fixext 1, 2, 4 */
-	{ KIND_OTHER, 0, 9 }, { KIND_OTHER, 0, 17 },                          /* fixext 8, 16 */
-	{ KIND_BYTES, 1, 0 }, { KIND_BYTES, 2, 0 }, { KIND_BYTES, 4, 0 },     /* str */
-	{ KIND_ARRAY, 2, 0 }, { KIND_ARRAY, 4, 0 },                           /* array */
-	{ KIND_MAP, 2, 0 },   { KIND_MAP, 4, 0 },                             /* map */
+	{ KIND_OTHER, 0, 0 }, { KIND_BAD, 0, 0 },                         /* nil, never used */
+	{ KIND_OTHER, 0, 0 }, { KIND_OTHER, 0, 0 },                       /* false, true */
+	{ KIND_BYTES, 1, 0 }, { KIND_BYTES, 2, 0 }, { KIND_BYTES, 4, 0 }, /* bin */
+	{ KIND_OTHER, 1, 1 }, { KIND_OTHER, 2, 1 }, { KIND_OTHER, 4, 1 }, /* ext */
+	{ KIND_OTHER, 0, 4 }, { KIND_OTHER, 0, 8 },                       /* float */
+	{ KIND_UINT, 1, 0 }, { KIND_UINT, 2, 0 }, { KIND_UINT, 4, 0 },    /* uint */
+	{ KIND_UINT, 8, 0 },                                              /* uint 64 */
+	{ KIND_OTHER, 0, 1 }, { KIND_OTHER, 0, 2 }, { KIND_OTHER, 0, 4 }, /* int */
+	{ KIND_OTHER, 0, 8 },                                             /* int 64 */
+	{ KIND_OTHER, 0, 2 }, { KIND_OTHER, 0, 3 }, { KIND_OTHER, 0, 5 }, /* fixext 1, 2, 4 */
+	{ KIND_OTHER, 0, 9 }, { KIND_OTHER, 0, 17 },                      /* fixext 8, 16 */
+	{ KIND_BYTES, 1, 0 }, { KIND_BYTES, 2, 0 }, { KIND_BYTES, 4, 0 }, /* str */
+	{ KIND_ARRAY, 2, 0 }, { KIND_ARRAY, 4, 0 },                       /* array */
+	{ KIND_MAP, 2, 0 }, { KIND_MAP, 4, 0 },                           /* map */
 };
 
 /* Takes one value (of an array or map only its head) from the front of *in. */
@@ -200,8 +201,10 @@ take(struct bytes *in)
 		it.data = (struct bytes){ in->data, (size_t)more };
 	in->data += more;
 	in->len -= (size_t)more;
-	/* Every element needs at least one byte, so an announced count is checked before it is used. */
-	if ((it.kind == KIND_ARRAY && it.n > in->len) || (it.kind == KIND_MAP && it.n > in->len / 2))
+	/* Every element needs at least one byte, so an announced count is checked before it is
+	 * used. */
+	if ((it.kind == KIND_ARRAY && it.n > in->len) ||
+		(it.kind == KIND_MAP && it.n > in->len / 2))
 		return bad;
 	return it;
 }

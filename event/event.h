@@ -36,58 +36,60 @@ struct event_header {
 };
 
 struct event {
-	uint64_t seq;            /* given by the log; 0 before */
-	int64_t received_at_us;  /* given by the log; never goes backwards from one seq to the next */
-	unsigned flags;          /* EVENT_FLAG_*; given by the log */
-	uint64_t same_key_seq;   /* given by the log with EVENT_FLAG_KEY_REUSED, else 0 */
+	uint64_t seq;           /* given by the log; 0 before */
+	int64_t received_at_us; /* given by the log; never goes back from one seq to the next */
+	unsigned flags;         /* EVENT_FLAG_*; given by the log */
+	uint64_t same_key_seq;  /* given by the log with EVENT_FLAG_KEY_REUSED, else 0 */
 	enum event_origin origin;
 	enum event_verified verified;
-	struct bytes source;     /* name of the source that received it */
-	struct bytes provider;   /* "github", ... */
-	struct bytes event;      /* the provider's name of the event type, "" when it named none */
-	struct bytes delivery;   /* the provider's id of the delivery, "" when it gave none */
-	struct bytes hook;       /* the provider's id of the hook, "" when it gave none */
-	struct bytes scheme;     /* what was verified: "hmac-sha256", "none" */
-	struct bytes key_id;     /* which of the source's keys matched, "" when none */
-	struct bytes method;     /* "POST" */
-	struct bytes path;       /* "/in/github" */
-	struct bytes query;      /* without "?", "" when there was none */
+	struct bytes source;   /* name of the source that received it */
+	struct bytes provider; /* "github", ... */
+	struct bytes event;    /* the provider's name of the event type, "" when it named none */
+	struct bytes delivery; /* the provider's id of the delivery, "" when it gave none */
+	struct bytes hook;     /* the provider's id of the hook, "" when it gave none */
+	struct bytes scheme;   /* what was verified: "hmac-sha256", "none" */
+	struct bytes key_id;   /* which of the source's keys matched, "" when none */
+	struct bytes method;   /* "POST" */
+	struct bytes path;     /* "/in/github" */
+	struct bytes query;    /* without "?", "" when there was none */
 	struct bytes content_type;
-	struct bytes remote;     /* address of the peer, "203.0.113.7:41234" */
+	struct bytes remote; /* address of the peer, "203.0.113.7:41234" */
 	const struct event_header *headers;
 	size_t header_count;
-	struct bytes body;       /* exactly as received */
+	struct bytes body; /* exactly as received */
 	unsigned char body_sha256[SHA256_BYTES];
 };
 
-/* Appends the envelope (everything but seq, received_at, flags, same_key_seq and the body, which the
- * record carries beside it) to out as one msgpack map with short string keys; docs/on-disk-format.md
- * lists them. Borrows ev. */
+/* Appends the envelope (everything but seq, received_at, flags, same_key_seq and the body, which
+ * the record carries beside it) to out as one msgpack map with short string keys, listed in
+ * docs/on-disk-format.md. Borrows ev. */
 void event_encode(const struct event *ev, struct buf *out);
 
 /* Reads an envelope written by event_encode. The strings of *ev point into data, the header list is
- * in a; both must outlive *ev. Fields the record carries stay untouched. Unknown keys are skipped, so
- * an older program reads a newer record; a key that occurs twice is damage. Safe on any bytes; uses at
- * most 32 times data.len of a. *ev is untouched unless RC_OK.
+ * in a; both must outlive *ev. Fields the record carries stay untouched. Unknown keys are skipped,
+ * so an older program reads a newer record; a key that occurs twice is damage. Safe on any bytes;
+ * uses at most 32 times data.len of a. *ev is untouched unless RC_OK.
  * RC_CORRUPT: not such an envelope, or an origin or verified of a newer program. */
-enum rc event_decode(struct bytes data, struct arena *a, struct event *ev, struct err *e) MUST_CHECK;
+enum rc event_decode(
+	struct bytes data, struct arena *a, struct event *ev, struct err *e) MUST_CHECK;
 
 /* The value of the header of that name (case ignored), or a run with data NULL. */
 struct bytes event_header_value(const struct event *ev, const char *name);
 
-/* The JSON document an event carries: its body, or the first `payload` field, decoded, when the content
- * type is application/x-www-form-urlencoded (WHATWG URL §5.1). The result points into ev->body or into a.
+/* The JSON document an event carries: its body, or the first `payload` field, decoded, when the
+ * content type is application/x-www-form-urlencoded (WHATWG URL §5.1). The result points into
+ * ev->body or into a.
  * RC_INVALID: a form without a payload field, or with a broken percent escape. */
-enum rc event_payload(const struct event *ev, struct arena *a, struct bytes *json, struct err *e)
-	MUST_CHECK;
+enum rc event_payload(
+	const struct event *ev, struct arena *a, struct bytes *json, struct err *e) MUST_CHECK;
 
 /* "webhook", "backfill", ... Static storage. */
 const char *event_origin_name(enum event_origin origin);
 
 /* Appends ev as one JSON object on one line, without the newline: the NDJSON form of `log show
  * --json`, `log tail --json` and `replay`. The body is "body" when it is UTF-8, else "body_base64";
- * both give back the exact bytes. May set out->overflow: a body of control characters takes six bytes
- * for each. docs/reference/ndjson.md lists the keys. */
+ * both give back the exact bytes. May set out->overflow: a body of control characters takes six
+ * bytes for each. docs/reference/ndjson.md lists the keys. */
 void event_put_json(struct buf *out, const struct event *ev);
 
 #endif

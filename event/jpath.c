@@ -4,10 +4,10 @@
 #include "event/jpath_scan.h"
 
 /* How a walk remembers what it found. Every value that a path asks for is appended to one list of
- * entries, in the order of the document. `at` says which entry is a slot's value; the values of a row
- * are the entries between two marks. A member that occurs twice is rare: when it does, the entries of
- * the first one's value, which are one run, are erased. So memory and time grow with the document and
- * not with what paths times rows could be. */
+ * entries, in the order of the document. `at` says which entry is a slot's value; the values of a
+ * row are the entries between two marks. A member that occurs twice is rare: when it does, the
+ * entries of the first one's value, which are one run, are erased. So memory and time grow with the
+ * document and not with what paths times rows could be. */
 
 struct entry {
 	uint32_t start, len; /* in the document */
@@ -104,8 +104,9 @@ capture(struct walker *w, uint32_t node, enum jpath_type type, const unsigned ch
 	return entry;
 }
 
-/* Drops what was erased in the last row, so that reading a row never looks at more entries than there
- * are paths. Nothing refers to entries of a row but its mark: what is inside of it is closed. */
+/* Drops what was erased in the last row, so that reading a row never looks at more entries than
+ * there are paths. Nothing refers to entries of a row but its mark: what is inside of it is closed.
+ */
 static void
 finish_row(struct walker *w, const struct group *g)
 {
@@ -261,8 +262,8 @@ member(struct walker *w, const struct frame *f, const unsigned char *p, uint32_t
 	return jpath_space(p + 1, w->scan.end);
 }
 
-/* From behind a value, or behind the bracket just opened, to the next value; closes what ends on the
- * way. The document is at its end when w->depth is 0 afterwards. */
+/* From behind a value, or behind the bracket just opened, to the next value; closes what ends on
+ * the way. The document is at its end when w->depth is 0 afterwards. */
 static inline const unsigned char *
 next_value(struct walker *w, const unsigned char *p, uint32_t *node, bool opened)
 {
@@ -281,7 +282,8 @@ next_value(struct walker *w, const unsigned char *p, uint32_t *node, bool opened
 		}
 		if (!opened) {
 			if (*p != ',')
-				return jpath_fail(&w->scan, p, "expected ',' or the end of the object or array");
+				return jpath_fail(&w->scan, p,
+					"expected ',' or the end of the object or array");
 			p = jpath_space(p + 1, w->scan.end);
 		}
 		if (f->closer == '}')
@@ -322,11 +324,12 @@ jpath_walk(const struct jpath_set *set, struct bytes json, struct arena *a, stru
 {
 	static const unsigned char nothing[1] = { 0 };
 	if (json.len > UINT32_MAX / 2)
-		return err_set(e, RC_INVALID, "event.json-invalid", "not JSON that can be read: over 2 GiB");
+		return err_set(e, RC_INVALID, "event.json-invalid",
+			"not JSON that can be read: over 2 GiB");
 	if (json.len == 0)
 		json.data = nothing;
 	struct jpath_doc *d = arena_alloc(a, sizeof *d);
-	struct walker w; /* not initialised as a whole: its stack is large and used from the bottom */
+	struct walker w; /* its stack is large and used from the bottom: not initialised */
 	w.set = set;
 	w.a = a;
 	w.doc = d;
@@ -346,8 +349,8 @@ jpath_walk(const struct jpath_set *set, struct bytes json, struct arena *a, stru
 	d->at = arena_zalloc(a, set->slot_count * sizeof *d->at);
 	d->groups = arena_zalloc(a, set->group_count * sizeof *d->groups);
 	if (!walk(&w))
-		return err_set(e, RC_INVALID, "event.json-invalid", "not JSON: %s at byte %zu", w.scan.wrong,
-			(size_t)(w.scan.wrong_at - w.start));
+		return err_set(e, RC_INVALID, "event.json-invalid", "not JSON: %s at byte %zu",
+			w.scan.wrong, (size_t)(w.scan.wrong_at - w.start));
 	*doc = d;
 	return RC_OK;
 }

@@ -15,8 +15,8 @@
  *               a[]          every element itself
  *               []  [].b     the same for a document that is an array itself
  *               ""           the document itself
- * At most one [] in a path. A member name is one or more of any bytes but '.', '[' and ']'; a member
- * with another name cannot be asked for. */
+ * At most one [] in a path. A member name is one or more of any bytes but '.', '[' and ']'; a
+ * member with another name cannot be asked for. */
 
 enum jpath_type {
 	JPATH_ABSENT = 0, /* the path does not exist in the document */
@@ -45,11 +45,11 @@ void jpath_set_free(struct jpath_set *set);
 enum rc jpath_add(struct jpath_set *set, const char *path, size_t *slot, struct err *e) MUST_CHECK;
 
 /* Walks json and returns what it found. *doc lives in a; its raw slices point into json; set must
- * outlive it. Uses at most some 12 bytes of a per wanted value and 4 per row, doubled while growing.
+ * outlive it. Uses some 12 bytes of a per wanted value and 4 per row, doubled while growing.
  * When a member name occurs twice in one object the last one counts, as in PostgreSQL's jsonb.
- * RC_INVALID: not JSON by RFC 8259: bad syntax, bytes that are not UTF-8, more than one value, nesting
- * deeper than LIMIT_JSON_DEPTH, over 2 GiB; the message gives the byte offset. A leading byte order
- * mark is refused. Lone surrogates and \u0000 escapes are well-formed and accepted. */
+ * RC_INVALID: not JSON by RFC 8259: bad syntax, bytes that are not UTF-8, more than one value,
+ * nesting deeper than LIMIT_JSON_DEPTH, over 2 GiB; the message gives the byte offset. A leading
+ * byte order mark is refused. Lone surrogates and \u0000 escapes are well-formed and accepted. */
 enum rc jpath_walk(const struct jpath_set *set, struct bytes json, struct arena *a,
 	struct jpath_doc **doc, struct err *e) MUST_CHECK;
 
@@ -63,8 +63,8 @@ size_t jpath_rows(const struct jpath_doc *doc, size_t slot);
 struct jpath_value jpath_get(const struct jpath_doc *doc, size_t slot, size_t row);
 
 /* Decodes a JPATH_STRING for a text column: escapes resolved, \u0000 and lone surrogates become
- * U+FFFD, which PostgreSQL can store. *altered (may be NULL) tells whether that happened. The result is
- * valid UTF-8, in a, or in the document when nothing had to change. */
+ * U+FFFD, which PostgreSQL can store. *altered (may be NULL) tells whether that happened. The
+ * result is valid UTF-8, in a, or in the document when nothing had to change. */
 struct bytes jpath_text(struct jpath_value v, struct arena *a, bool *altered);
 
 /* A JPATH_NUMBER that is an integer (also "1e3", "10.0") within int64. False: anything else. */

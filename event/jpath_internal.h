@@ -85,8 +85,8 @@ jpath_find(const struct jpath_node *n, const unsigned char *name, size_t len)
 	}
 }
 
-/* Resolves the escapes of a string's inside, which the walker has checked, into out, which has room for
- * in.len bytes; returns how many were written. \u0000 and lone surrogates become U+FFFD and set
+/* Resolves the escapes of a string's inside, which the walker has checked, into out, which has room
+ * for in.len bytes; returns how many were written. \u0000 and lone surrogates become U+FFFD and set
  * *altered, which is never cleared. */
 size_t jpath_unescape(struct bytes in, unsigned char *out, bool *altered);
 

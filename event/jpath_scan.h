@@ -8,9 +8,9 @@
 
 #include "event/jpath_internal.h"
 
-/* The syntax of RFC 8259 below objects and arrays. Each function steps over what stands at p and returns
- * where it stopped, or NULL when the document is wrong there. Only jpath.c includes this; what it calls
- * for every byte or member is inline. */
+/* The syntax of RFC 8259 below objects and arrays. Each function steps over what stands at p and
+ * returns where it stopped, or NULL when the document is wrong there. Only jpath.c includes this;
+ * what it calls for every byte or member is inline. */
 
 struct jpath_scan {
 	const unsigned char *end;
@@ -42,7 +42,8 @@ jpath_plain(const unsigned char *p, const unsigned char *end)
 {
 #ifdef __SSE2__
 	const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
-	const __m128i first = _mm_set1_epi8(0x20); /* signed: bytes from 0x80 are below it as well */
+	/* The comparison is signed: bytes from 0x80 are below it as well. */
+	const __m128i first = _mm_set1_epi8(0x20);
 	for (; end - p >= 16; p += 16) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
 		__m128i hit = _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash));
@@ -52,8 +53,9 @@ jpath_plain(const unsigned char *p, const unsigned char *end)
 			return p + __builtin_ctz(mask);
 	}
 #else
-	/* Eight bytes at once: a byte's top bit ends up set when it is below 0x20, equal to '"' or '\', or
-	 * outside of ASCII. Borrows only disturb bytes behind a hit, and the loop below finds the first. */
+	/* Eight bytes at once: a byte's top bit ends up set when it is below 0x20, equal to '"' or
+	 * '\', or outside of ASCII. Borrows only disturb bytes behind a hit, and the loop below
+	 * finds the first. */
 	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
 	for (; end - p >= 8; p += 8) {
 		uint64_t v = jpath_load64(p), quote = v ^ ones * '"', backslash = v ^ ones * '\\';

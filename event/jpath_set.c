@@ -50,8 +50,8 @@ place(struct jpath_child *table, uint32_t mask, struct jpath_child child)
 	table[i] = child;
 }
 
-/* Doubles the table of children when the next one would fill more than half of it: a short search for
- * names that are not in it is what the walker's speed depends on. */
+/* Doubles the table of children when the next one would fill more than half of it: a short search
+ * for names that are not in it is what the walker's speed depends on. */
 static void
 make_room(struct jpath_node *n)
 {
@@ -141,13 +141,15 @@ jpath_add(struct jpath_set *set, const char *path, size_t *slot, struct err *e)
 {
 	const char *wrong = syntax_error(path);
 	if (wrong != NULL)
-		return err_set(e, RC_INVALID, "event.path-invalid", "JSON path \"%.256s\": %s", path, wrong);
+		return err_set(e, RC_INVALID, "event.path-invalid", "JSON path \"%.256s\": %s",
+			path, wrong);
 
 	uint32_t node = 0, group = JPATH_NONE;
 	for (const char *p = path; *p != '\0';) {
 		size_t len = strcspn(p, ".[");
 		if (len > 0)
-			node = member_of(set, node, (struct bytes){ (const unsigned char *)p, len });
+			node = member_of(
+				set, node, (struct bytes){ (const unsigned char *)p, len });
 		p += len;
 		if (*p == '[') {
 			uint32_t elem = elem_of(set, node);
@@ -161,10 +163,11 @@ jpath_add(struct jpath_set *set, const char *path, size_t *slot, struct err *e)
 	struct jpath_node *n = &set->nodes[node];
 	if (n->slot == JPATH_NONE) {
 		if (set->slot_count == set->slot_cap) {
-			ASSERT(set->slot_cap < UINT32_MAX / 64); /* a slot has 28 bits in an entry */
+			/* A slot has 28 bits in an entry. */
+			ASSERT(set->slot_cap < UINT32_MAX / 64);
 			set->slot_cap = set->slot_cap == 0 ? 64 : 2 * set->slot_cap;
-			set->slot_groups = base_realloc(set->slot_groups,
-				set->slot_cap * sizeof *set->slot_groups);
+			set->slot_groups = base_realloc(
+				set->slot_groups, set->slot_cap * sizeof *set->slot_groups);
 		}
 		set->slot_groups[set->slot_count] = group;
 		n->slot = set->slot_count++;

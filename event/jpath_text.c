@@ -37,8 +37,8 @@ put_utf8(unsigned char *out, unsigned c)
 	return 4;
 }
 
-/* Reads the escape \uXXXX at p, and the second one when both make a pair (RFC 8259 §7). Sets *used to
- * how many bytes that were. */
+/* Reads the escape \uXXXX at p, and the second one when both make a pair (RFC 8259 §7). Sets *used
+ * to how many bytes that were. */
 static unsigned
 code_point(const unsigned char *p, const unsigned char *end, size_t *used, bool *altered)
 {

@@ -17,9 +17,9 @@ is_form(struct bytes type)
 	return bytes_is_nocase(type, "application/x-www-form-urlencoded");
 }
 
-/* Decodes one name or value of a form (WHATWG URL §5.1) into out, which has room for in.len bytes, and
- * sets *len. False: a '%' without two hexadecimal digits; WHATWG would keep it as it is, but a payload
- * that has one was damaged on the way. */
+/* Decodes one name or value of a form (WHATWG URL §5.1) into out, which has room for in.len bytes,
+ * and sets *len. False: a '%' without two hexadecimal digits; WHATWG would keep it as it is, but a
+ * payload that has one was damaged on the way. */
 static bool
 form_decode(struct bytes in, unsigned char *out, size_t *len)
 {
@@ -29,7 +29,8 @@ form_decode(struct bytes in, unsigned char *out, size_t *len)
 		if (c == '+') {
 			c = ' ';
 		} else if (c == '%') {
-			if (in.len - i < 3 || !crypto_unhex((struct bytes){ in.data + i + 1, 2 }, &c, 1))
+			if (in.len - i < 3 ||
+				!crypto_unhex((struct bytes){ in.data + i + 1, 2 }, &c, 1))
 				return false;
 			i += 2;
 		}
@@ -63,8 +64,8 @@ is_payload(struct bytes name)
 {
 	unsigned char text[3 * 7]; /* "payload" with every byte escaped */
 	size_t len;
-	return name.len <= sizeof text && form_decode(name, text, &len)
-		&& bytes_is((struct bytes){ text, len }, "payload");
+	return name.len <= sizeof text && form_decode(name, text, &len) &&
+	       bytes_is((struct bytes){ text, len }, "payload");
 }
 
 enum rc
@@ -78,16 +79,16 @@ event_payload(const struct event *ev, struct arena *a, struct bytes *json, struc
 	while (next_field(&form, &name, &value)) {
 		if (!is_payload(name))
 			continue;
-		if (value.len == 0
-			|| (memchr(value.data, '%', value.len) == NULL
-				&& memchr(value.data, '+', value.len) == NULL)) {
+		if (value.len == 0 || (memchr(value.data, '%', value.len) == NULL &&
+					      memchr(value.data, '+', value.len) == NULL)) {
 			*json = value;
 			return RC_OK;
 		}
 		unsigned char *out = arena_alloc(a, value.len);
 		if (!form_decode(value, out, &json->len))
 			return err_set(e, RC_INVALID, "event.form-invalid",
-				"the field payload of the form has a '%%' without two hexadecimal digits");
+				"the field payload of the form has a '%%' without two hexadecimal "
+				"digits");
 		json->data = out;
 		return RC_OK;
 	}

@@ -18,9 +18,9 @@ sign_github_matches(struct bytes secret, struct bytes body, struct bytes header_
 {
 	const size_t prefix = sizeof github_prefix - 1;
 	unsigned char want[SHA256_BYTES], got[SHA256_BYTES];
-	if (secret.len == 0 || header_value.len != prefix + 2 * SHA256_BYTES
-		|| memcmp(header_value.data, github_prefix, prefix) != 0
-		|| !crypto_unhex((struct bytes){ header_value.data + prefix, 2 * SHA256_BYTES }, got,
+	if (secret.len == 0 || header_value.len != prefix + 2 * SHA256_BYTES ||
+		memcmp(header_value.data, github_prefix, prefix) != 0 ||
+		!crypto_unhex((struct bytes){ header_value.data + prefix, 2 * SHA256_BYTES }, got,
 			SHA256_BYTES))
 		return false;
 	crypto_hmac_sha256(secret, body, want);

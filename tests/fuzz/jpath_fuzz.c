@@ -3,11 +3,12 @@
 #include "event/event.h"
 #include "event/jpath.h"
 
-/* libFuzzer entry for what reads bytes of others: the path extractor, the envelope, the form decoder.
- * Needs clang; not part of the ordinary build:
+/* libFuzzer entry for what reads bytes of others: the path extractor, the envelope, the form
+ * decoder. Needs clang; not part of the ordinary build:
  *
  *	clang -std=c11 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined \
- *		tests/fuzz/jpath_fuzz.c event/[a-z]*.c base/[a-z]*.c -lmsgpackc -lcrypto -linih -o jpath_fuzz
+ *		tests/fuzz/jpath_fuzz.c event/[a-z]*.c base/[a-z]*.c -lmsgpackc -lcrypto -linih -o
+ * jpath_fuzz
  *	./jpath_fuzz -max_total_time=60
  */
 
@@ -57,7 +58,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ASSERT(bytes_equal(ev.path, again.path) && ev.header_count == again.header_count);
 		buf_free(&out);
 	}
-	ev = (struct event){ .content_type = bytes_str("application/x-www-form-urlencoded"), .body = in };
+	ev = (struct event){ .content_type = bytes_str("application/x-www-form-urlencoded"),
+		.body = in };
 	enum rc rc = event_payload(&ev, a, &json, &e);
 	ASSERT(rc == RC_INVALID || (rc == RC_OK && json.len <= size));
 

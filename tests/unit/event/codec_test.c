@@ -19,7 +19,8 @@ raw(const char *data, size_t len)
 #define RAW(literal) raw(literal, sizeof(literal) - 1)
 
 static const struct event_header sample_headers[] = {
-	{ { (const unsigned char *)"Host", 4 }, { (const unsigned char *)"hooks.example.com", 17 } },
+	{ { (const unsigned char *)"Host", 4 },
+		{ (const unsigned char *)"hooks.example.com", 17 } },
 	{ { (const unsigned char *)"X-Twice", 7 }, { (const unsigned char *)"one", 3 } },
 	{ { (const unsigned char *)"X-Twice", 7 }, { (const unsigned char *)"two", 3 } },
 	{ { (const unsigned char *)"X-Latin", 7 }, { (const unsigned char *)"caf\xe9\0!", 6 } },
@@ -85,7 +86,8 @@ assert_same_envelope(const struct event *got, const struct event *want)
 	assert_memory_equal(got->body_sha256, want->body_sha256, SHA256_BYTES);
 }
 
-/* Decodes a copy that ends where malloc's block ends, so that the sanitizer sees any step past it. */
+/* Decodes a copy that ends where malloc's block ends, so that the sanitizer sees any step past it.
+ */
 static enum rc
 decode(struct bytes data, struct arena *a, struct event *ev, struct err *e)
 {
@@ -102,8 +104,9 @@ test_round_trip(void **state UNUSED)
 {
 	struct arena *a = arena_new(1024);
 	struct buf out = buf_new(LIMIT_ENVELOPE_BYTES);
-	struct event want = sample(), got = { .seq = 7, .received_at_us = -3, .flags = 1,
-		.same_key_seq = 5, .body = RAW("body") };
+	struct event want = sample(), got = {
+		.seq = 7, .received_at_us = -3, .flags = 1, .same_key_seq = 5, .body = RAW("body")
+	};
 	struct err e = { 0 };
 	event_encode(&want, &out);
 	assert_false(out.overflow);
@@ -172,14 +175,22 @@ test_stored_form(void **state UNUSED)
 		const char *key;
 		msgpack_object_type type;
 	} want[] = {
-		{ "src", MSGPACK_OBJECT_STR }, { "prov", MSGPACK_OBJECT_STR },
-		{ "ev", MSGPACK_OBJECT_BIN }, { "del", MSGPACK_OBJECT_BIN },
-		{ "hook", MSGPACK_OBJECT_BIN }, { "sch", MSGPACK_OBJECT_STR },
-		{ "kid", MSGPACK_OBJECT_STR }, { "m", MSGPACK_OBJECT_BIN },
-		{ "p", MSGPACK_OBJECT_BIN }, { "q", MSGPACK_OBJECT_BIN },
-		{ "ct", MSGPACK_OBJECT_BIN }, { "ra", MSGPACK_OBJECT_STR },
-		{ "o", MSGPACK_OBJECT_POSITIVE_INTEGER }, { "v", MSGPACK_OBJECT_POSITIVE_INTEGER },
-		{ "h", MSGPACK_OBJECT_ARRAY }, { "sha", MSGPACK_OBJECT_BIN },
+		{ "src", MSGPACK_OBJECT_STR },
+		{ "prov", MSGPACK_OBJECT_STR },
+		{ "ev", MSGPACK_OBJECT_BIN },
+		{ "del", MSGPACK_OBJECT_BIN },
+		{ "hook", MSGPACK_OBJECT_BIN },
+		{ "sch", MSGPACK_OBJECT_STR },
+		{ "kid", MSGPACK_OBJECT_STR },
+		{ "m", MSGPACK_OBJECT_BIN },
+		{ "p", MSGPACK_OBJECT_BIN },
+		{ "q", MSGPACK_OBJECT_BIN },
+		{ "ct", MSGPACK_OBJECT_BIN },
+		{ "ra", MSGPACK_OBJECT_STR },
+		{ "o", MSGPACK_OBJECT_POSITIVE_INTEGER },
+		{ "v", MSGPACK_OBJECT_POSITIVE_INTEGER },
+		{ "h", MSGPACK_OBJECT_ARRAY },
+		{ "sha", MSGPACK_OBJECT_BIN },
 	};
 	struct buf out = buf_new(LIMIT_ENVELOPE_BYTES);
 	struct event ev = sample();
@@ -195,7 +206,8 @@ test_stored_form(void **state UNUSED)
 	for (size_t i = 0; i < COUNT_OF(want); i++) {
 		const msgpack_object_kv *kv = &u.data.via.map.ptr[i];
 		assert_int_equal(kv->key.type, MSGPACK_OBJECT_STR);
-		assert_bytes(raw(kv->key.via.str.ptr, kv->key.via.str.size), bytes_str(want[i].key));
+		assert_bytes(
+			raw(kv->key.via.str.ptr, kv->key.via.str.size), bytes_str(want[i].key));
 		assert_int_equal(kv->val.type, want[i].type);
 	}
 	msgpack_unpacked_destroy(&u);
@@ -207,17 +219,52 @@ static void
 test_unknown_keys(void **state UNUSED)
 {
 	static const char *const values[] = {
-		"\xc0", "\xc2", "\xc3", "\x7f", "\xff", "\xa1x", "\xc4\x01x", "\xc5\x00\x01x",
-		"\xc6\x00\x00\x00\x01x", "\xc7\x01\x05x", "\xc8\x00\x01\x05x", "\xc9\x00\x00\x00\x01\x05x",
-		"\xca" "1234", "\xcb" "12345678", "\xcc\x01", "\xcd\x01\x02", "\xce" "1234",
-		"\xcf" "12345678", "\xd0\x01", "\xd1\x01\x02", "\xd2" "1234", "\xd3" "12345678",
-		"\xd4\x05x", "\xd5\x05xx", "\xd6\x05xxxx", "\xd7\x05xxxxxxxx",
-		"\xd8\x05xxxxxxxxxxxxxxxx", "\xd9\x01x", "\xda\x00\x01x", "\xdb\x00\x00\x00\x01x",
-		"\x92\x93\x01\x02\x03\x81\xa1x\x90", "\xdc\x00\x02\x01\x02", "\xdd\x00\x00\x00\x02\x01\x02",
-		"\xde\x00\x01\x01\x02", "\xdf\x00\x00\x00\x01\x01\x02", "\x80", "\x90",
+		"\xc0",
+		"\xc2",
+		"\xc3",
+		"\x7f",
+		"\xff",
+		"\xa1x",
+		"\xc4\x01x",
+		"\xc5\x00\x01x",
+		"\xc6\x00\x00\x00\x01x",
+		"\xc7\x01\x05x",
+		"\xc8\x00\x01\x05x",
+		"\xc9\x00\x00\x00\x01\x05x",
+		"\xca"
+		"1234",
+		"\xcb"
+		"12345678",
+		"\xcc\x01",
+		"\xcd\x01\x02",
+		"\xce"
+		"1234",
+		"\xcf"
+		"12345678",
+		"\xd0\x01",
+		"\xd1\x01\x02",
+		"\xd2"
+		"1234",
+		"\xd3"
+		"12345678",
+		"\xd4\x05x",
+		"\xd5\x05xx",
+		"\xd6\x05xxxx",
+		"\xd7\x05xxxxxxxx",
+		"\xd8\x05xxxxxxxxxxxxxxxx",
+		"\xd9\x01x",
+		"\xda\x00\x01x",
+		"\xdb\x00\x00\x00\x01x",
+		"\x92\x93\x01\x02\x03\x81\xa1x\x90",
+		"\xdc\x00\x02\x01\x02",
+		"\xdd\x00\x00\x00\x02\x01\x02",
+		"\xde\x00\x01\x01\x02",
+		"\xdf\x00\x00\x00\x01\x01\x02",
+		"\x80",
+		"\x90",
 	};
-	static const size_t lens[] = { 1, 1, 1, 1, 1, 2, 3, 4, 6, 4, 5, 7, 5, 9, 2, 3, 5, 9, 2, 3, 5, 9, 3, 4,
-		6, 10, 18, 3, 4, 6, 9, 5, 7, 5, 7, 1, 1 };
+	static const size_t lens[] = { 1, 1, 1, 1, 1, 2, 3, 4, 6, 4, 5, 7, 5, 9, 2, 3, 5, 9, 2, 3,
+		5, 9, 3, 4, 6, 10, 18, 3, 4, 6, 9, 5, 7, 5, 7, 1, 1 };
 	assert_int_equal(COUNT_OF(values), COUNT_OF(lens));
 	struct arena *a = arena_new(1024);
 	struct buf out = buf_new(LIMIT_ENVELOPE_BYTES), with = buf_new(LIMIT_ENVELOPE_BYTES);
@@ -244,7 +291,9 @@ test_unknown_keys(void **state UNUSED)
 static void
 test_damaged(void **state UNUSED)
 {
-#define SHA "\xa3sha\xc4\x20" "0123456789abcdef0123456789abcdef"
+#define SHA                                                                                        \
+	"\xa3sha\xc4\x20"                                                                          \
+	"0123456789abcdef0123456789abcdef"
 #define SRC "\xa3src\xa1s"
 	static const struct {
 		const char *what;
@@ -257,13 +306,15 @@ test_damaged(void **state UNUSED)
 		CASE("a map of 2^32 - 1 pairs in 5 bytes", "\xdf\xff\xff\xff\xff"),
 		CASE("a header array of 2^32 - 1", "\x83" SRC SHA "\xa1h\xdd\xff\xff\xff\xff"),
 		CASE("an unknown array of 2^32 - 1", "\x83" SRC SHA "\xa1x\xdd\xff\xff\xff\xff"),
-		CASE("nested unknown arrays", "\x83" SRC SHA "\xa1x\xdd\x00\x00\x00\x05\x95\x95\x95\x95\x95"),
+		CASE("nested unknown arrays",
+			"\x83" SRC SHA "\xa1x\xdd\x00\x00\x00\x05\x95\x95\x95\x95\x95"),
 		CASE("a string of 2^32 - 1", "\x82" SHA "\xa3src\xdb\xff\xff\xff\xff"),
 		CASE("an ext of 2^32 - 1", "\x83" SRC SHA "\xa1x\xc9\xff\xff\xff\xff\x01"),
 		CASE("the byte msgpack never uses", "\x83" SRC SHA "\xa1x\xc1"),
 		CASE("no source", "\x81" SHA),
 		CASE("no hash", "\x81" SRC),
-		CASE("a short hash", "\x82" SRC "\xa3sha\xc4\x03" "abc"),
+		CASE("a short hash", "\x82" SRC "\xa3sha\xc4\x03"
+				     "abc"),
 		CASE("the source is a number", "\x82" SHA "\xa3src\x05"),
 		CASE("the source twice", "\x83" SRC SRC SHA),
 		CASE("a key that is a number", "\x83" SRC SHA "\x05\x05"),
@@ -271,7 +322,8 @@ test_damaged(void **state UNUSED)
 		CASE("an odd number of header parts", "\x83" SRC SHA "\xa1h\x91\xa1x"),
 		CASE("a header value that is a number", "\x83" SRC SHA "\xa1h\x92\xa1x\x05"),
 		CASE("an origin nobody knows", "\x83" SRC SHA "\xa1o\x7f"),
-		CASE("an origin of 2^64 - 1", "\x83" SRC SHA "\xa1o\xcf\xff\xff\xff\xff\xff\xff\xff\xff"),
+		CASE("an origin of 2^64 - 1",
+			"\x83" SRC SHA "\xa1o\xcf\xff\xff\xff\xff\xff\xff\xff\xff"),
 		CASE("a negative verified", "\x83" SRC SHA "\xa1v\xff"),
 		CASE("a verified nobody knows", "\x83" SRC SHA "\xa1v\x03"),
 	};
@@ -300,7 +352,8 @@ test_truncated(void **state UNUSED)
 	struct event want = sample(), got = { 0 };
 	event_encode(&want, &out);
 	for (size_t len = 0; len < out.len; len++) {
-		assert_int_equal(decode((struct bytes){ out.data, len }, a, &got, NULL), RC_CORRUPT);
+		assert_int_equal(
+			decode((struct bytes){ out.data, len }, a, &got, NULL), RC_CORRUPT);
 		arena_reset(a);
 	}
 	assert_int_equal(decode(buf_bytes(&out), a, &got, NULL), RC_OK);
@@ -315,8 +368,8 @@ next_random(uint64_t *state)
 	return (uint32_t)(*state >> 33);
 }
 
-/* Seeded damage: never a crash, never a read outside, memory in proportion to the envelope; whatever
- * is accepted encodes and decodes to itself. */
+/* Seeded damage: never a crash, never a read outside, memory in proportion to the envelope;
+ * whatever is accepted encodes and decodes to itself. */
 static void
 test_mutations(void **state UNUSED)
 {

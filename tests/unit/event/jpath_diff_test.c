@@ -91,7 +91,8 @@ assert_value(struct both *t, struct jpath_value v, const json_t *want)
 		assert_true(!(strtod(raw, NULL) < json_real_value(want)));
 		assert_true(!(strtod(raw, NULL) > json_real_value(want)));
 		if (jpath_int64(v, &n))
-			assert_true(!((double)n < json_real_value(want)) && !((double)n > json_real_value(want)));
+			assert_true(!((double)n < json_real_value(want)) &&
+				    !((double)n > json_real_value(want)));
 		return;
 	case JSON_STRING:
 		assert_int_equal(v.type, JPATH_STRING);
@@ -144,8 +145,8 @@ compare(struct both *t, const struct jpath_doc *doc, const json_t *tree)
 	}
 }
 
-/* Documents that jansson refuses by its own choice although they are JSON: numbers no double can hold,
- * lone surrogates, NUL in names. */
+/* Documents that jansson refuses by its own choice although they are JSON: numbers no double can
+ * hold, lone surrogates, NUL in names. */
 static bool
 excused(const json_error_t *error, const char *json)
 {
@@ -154,7 +155,8 @@ excused(const json_error_t *error, const char *json)
 	case json_error_null_byte_in_key:
 		return true;
 	default:
-		return strncmp(error->text, "invalid Unicode", 15) == 0 && strcasestr(json, "\\ud") != NULL;
+		return strncmp(error->text, "invalid Unicode", 15) == 0 &&
+		       strcasestr(json, "\\ud") != NULL;
 	}
 }
 
@@ -164,7 +166,8 @@ static bool
 forgiven(const struct err *e, struct bytes json)
 {
 	size_t at = strtoul(strrchr(e->text, ' '), NULL, 10); /* "... at byte N" */
-	return strstr(e->text, "nested too deeply") != NULL || (at < json.len && json.data[at] == '\0');
+	return strstr(e->text, "nested too deeply") != NULL ||
+	       (at < json.len && json.data[at] == '\0');
 }
 
 static void
@@ -202,21 +205,46 @@ check(struct both *t, struct bytes json)
 }
 
 static const char *const documents[] = {
-	"{}", "[]", "\"\"", "0", "-0", "null", " true ", "false",
-	"{\"a\":1,\"a\":2}", "{\"a\":{\"b\":1},\"a\":{\"b\":{\"c\":[]}}}", "{\"a\":{\"b\":1},\"a\":[]}",
-	"{\"c\":[{\"a\":1},{\"a\":2}],\"c\":[{\"b\":{\"a\":3}}]}", "{\"c\":[1,2,3],\"c\":{}}",
+	"{}",
+	"[]",
+	"\"\"",
+	"0",
+	"-0",
+	"null",
+	" true ",
+	"false",
+	"{\"a\":1,\"a\":2}",
+	"{\"a\":{\"b\":1},\"a\":{\"b\":{\"c\":[]}}}",
+	"{\"a\":{\"b\":1},\"a\":[]}",
+	"{\"c\":[{\"a\":1},{\"a\":2}],\"c\":[{\"b\":{\"a\":3}}]}",
+	"{\"c\":[1,2,3],\"c\":{}}",
 	"{\"a\":{\"c\":[{\"b\":1,\"b\":2}],\"b\":7},\"b\":null,\"a\":{\"c\":[]}}",
 	"[{\"a\":1},[],{\"a\":{\"a\":2},\"b\":3}]",
 	"{\"\\u0061\":\"\\u0062\",\"\\u00e9\":\"\\u00E9\",\"\xc3\xa9\":\"\xc3\xa9\"}",
 	"{\"a\":\"\\ud83d\\ude00\",\"b\":\"\\ud83d\",\"c\":[\"\\ude00\\ud83d\"]}",
-	"{\"a\":\"x\\u0000y\",\"b\\u0000\":1}", "{\"a\":1e999,\"b\":-1e-999}",
-	"{\"a\":9223372036854775807,\"b\":-9223372036854775808}", "{\"a\":9223372036854775808}",
+	"{\"a\":\"x\\u0000y\",\"b\\u0000\":1}",
+	"{\"a\":1e999,\"b\":-1e-999}",
+	"{\"a\":9223372036854775807,\"b\":-9223372036854775808}",
+	"{\"a\":9223372036854775808}",
 	"{\"a\":1.0,\"b\":1e3,\"c\":[0.1,1E+2,-2.5e-1,100e-2]}",
 	"{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\",\"b\":\"\x7f\xc2\x80\xef\xbf\xbf\xf4\x8f\xbf\xbf\"}",
-	"{\"long name that fills a block\":\"a long value that fills more than one block of bytes \xe2\x82\xac\"}",
+	"{\"long name that fills a block\":\"a long value that fills more than one block of bytes "
+	"\xe2\x82\xac\"}",
 	"\t{ \"a\" : { \"b\" : { \"c\" : [ { } , [ ] , null ] } } }\r\n",
-	"{\"a\":\"\xed\xa0\x80\"}", "{\"a\":\"\xc0\x80\"}", "{\"a\":\"\xf4\x90\x80\x80\"}", "{\"a\":01}",
-	"{\"a\":1,}", "[1,]", "{\"a\" 1}", "nul", "\"\x01\"", "{\"a\":\"\t\"}", "1 1", "", "[", "\xef\xbb\xbf{}",
+	"{\"a\":\"\xed\xa0\x80\"}",
+	"{\"a\":\"\xc0\x80\"}",
+	"{\"a\":\"\xf4\x90\x80\x80\"}",
+	"{\"a\":01}",
+	"{\"a\":1,}",
+	"[1,]",
+	"{\"a\" 1}",
+	"nul",
+	"\"\x01\"",
+	"{\"a\":\"\t\"}",
+	"1 1",
+	"",
+	"[",
+	"\xef\xbb\xbf{}",
 };
 
 static void
@@ -250,13 +278,14 @@ next_random(uint64_t *state)
 	return (uint32_t)(*state >> 33);
 }
 
-static const char *const names[] = { "a", "b", "c", "a", "b", "c", "\\u0061", "\xc3\xa9", "\\u00e9", "x",
-	"", "long name that fills a block", "long name that fills a Block" };
+static const char *const names[] = { "a", "b", "c", "a", "b", "c", "\\u0061", "\xc3\xa9", "\\u00e9",
+	"x", "", "long name that fills a block", "long name that fills a Block" };
 static const char *const scalars[] = { "0", "-1", "12345678901234567", "1.5", "1e3", "-0.0", "true",
-	"false", "null", "\"\"", "\"text\"", "\"\xe2\x82\xac uro\"", "\"\\ud83d\\ude00\"", "\"\\u0000\"",
-	"\"\\n\\\"\"", "\"0123456789abcdef0123456789abcdef\"", "[]", "{}", "[{}]" };
+	"false", "null", "\"\"", "\"text\"", "\"\xe2\x82\xac uro\"", "\"\\ud83d\\ude00\"",
+	"\"\\u0000\"", "\"\\n\\\"\"", "\"0123456789abcdef0123456789abcdef\"", "[]", "{}", "[{}]" };
 
-/* Appends a random document by an explicit stack; wanted names are frequent, so are repeated ones. */
+/* Appends a random document by an explicit stack; wanted names are frequent, so are repeated ones.
+ */
 static void
 put_random(struct buf *out, uint64_t *random)
 {
@@ -284,7 +313,8 @@ put_random(struct buf *out, uint64_t *random)
 			continue;
 		}
 		/* now and then what jansson refuses */
-		buf_put_str(out, next_random(random) % 100 == 0 ? "1e400"
+		buf_put_str(out, next_random(random) % 100 == 0
+					 ? "1e400"
 					 : scalars[next_random(random) % COUNT_OF(scalars)]);
 		first = false;
 	} while (depth > 0);

@@ -10,8 +10,8 @@
 #include "base/limits.h"
 #include "event/jpath.h"
 
-/* Walks a copy of json that ends with its block, so that the sanitizer sees any step past it. The copy
- * is kept in *copy, which the caller frees after the last look into *doc. */
+/* Walks a copy of json that ends with its block, so that the sanitizer sees any step past it. The
+ * copy is kept in *copy, which the caller frees after the last look into *doc. */
 static enum rc
 walk(const struct jpath_set *set, struct bytes json, struct arena *a, unsigned char **copy,
 	struct jpath_doc **doc, struct err *e)
@@ -32,8 +32,8 @@ add(struct jpath_set *set, const char *path)
 	return slot;
 }
 
-/* Appends what the paths gave: "raw raw ..." per path, "-" for absent, "|" between rows, ";" between
- * paths. */
+/* Appends what the paths gave: "raw raw ..." per path, "-" for absent, "|" between rows, ";"
+ * between paths. */
 static void
 put_found(struct buf *out, const struct jpath_doc *doc, const size_t *slots, size_t count)
 {
@@ -76,30 +76,37 @@ test_find(void **state UNUSED)
 			"{\"ab\":1,\"aa\":2,\"a\":3,\"abcdefgh\":4,\"abcdefghi\":5,\"abcdefg\":6,"
 			"\"abcdefghijklmnopqrstuvwxyz\":7,\"abcdefghijkXmnopqrstuvwxyz\":8,\"\":9}",
 			"3;2;1;4;5;7" },
-		{ { "\xc3\xa9", "a b", "\"\\", "0" }, "{\"\xc3\xa9\":1,\"a b\":2,\"\\\"\\\\\":3,\"0\":4}",
-			"1;2;3;4" },
+		{ { "\xc3\xa9", "a b", "\"\\", "0" },
+			"{\"\xc3\xa9\":1,\"a b\":2,\"\\\"\\\\\":3,\"0\":4}", "1;2;3;4" },
 		/* names with escapes are compared by what they mean */
 		{ { "a/b", "\xc3\xa9", "\xf0\x9f\x98\x80", "tab\t", "ab" },
-			"{\"\\u0061\\/b\":1,\"\\u00E9\":2,\"\\uD83d\\ude00\":3,\"tab\\t\":4,\"a\\u0062\":5}",
+			"{\"\\u0061\\/"
+			"b\":1,\"\\u00E9\":2,\"\\uD83d\\ude00\":3,\"tab\\t\":4,\"a\\u0062\":5}",
 			"1;2;3;4;5" },
-		{ { "a", "\xef\xbf\xbd" }, "{\"a\\u0000\":1,\"\\ud800\":2,\"\\u0061\\ud800\":3,\"\\ufffd\":4}",
+		{ { "a", "\xef\xbf\xbd" },
+			"{\"a\\u0000\":1,\"\\ud800\":2,\"\\u0061\\ud800\":3,\"\\ufffd\":4}",
 			"-;4" },
 		{ { "a" }, "{\"\\u0061aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\":1}", "-" },
 		/* rows */
 		{ { "a[].b", "a[].c", "a" }, "{\"a\":[{\"b\":1,\"c\":2},{\"c\":3},{},{\"b\":4}]}",
 			"1|-|-|4;2|3|-|-;[{\"b\":1,\"c\":2},{\"c\":3},{},{\"b\":4}]" },
-		{ { "a[]", "a[].b.c", "x" }, "{\"a\":[1,{\"b\":{\"c\":[2]}},[{\"b\":3}],null],\"x\":1}",
+		{ { "a[]", "a[].b.c", "x" },
+			"{\"a\":[1,{\"b\":{\"c\":[2]}},[{\"b\":3}],null],\"x\":1}",
 			"1|{\"b\":{\"c\":[2]}}|[{\"b\":3}]|null;-|[2]|-|-;1" },
 		{ { "a[].b" }, "{\"a\":[]}", "" },
 		{ { "a[].b" }, "{\"a\":{\"b\":1}}", "" },
 		{ { "a[].b", "a.b" }, "{\"a\":{\"b\":1}}", ";1" },
 		{ { "a[].b" }, "{\"x\":[{\"b\":1}]}", "" },
-		{ { "x.a[].b", "y[].b" }, "{\"y\":[{\"b\":1}],\"x\":{\"a\":[{\"b\":2},{\"b\":3}]}}", "2|3;1" },
+		{ { "x.a[].b", "y[].b" }, "{\"y\":[{\"b\":1}],\"x\":{\"a\":[{\"b\":2},{\"b\":3}]}}",
+			"2|3;1" },
 		{ { "[]" }, "[1,\"a\",[],{}]", "1|\"a\"|[]|{}" },
 		{ { "[].a", "" }, "[{\"a\":1},{\"b\":1}]", "1|-;[{\"a\":1},{\"b\":1}]" },
 		{ { "[].a" }, "{\"a\":1}", "" },
-		{ { "a[]" }, "{\"a\":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,"
-			"27,28,29,30,31,32,33]}", "0|1|2|3|4|5|6|7|8|9|10|11|12|13|14|15|16|17|18|19|20|21|22|23|24"
+		{ { "a[]" },
+			"{\"a\":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,"
+			"25,26,"
+			"27,28,29,30,31,32,33]}",
+			"0|1|2|3|4|5|6|7|8|9|10|11|12|13|14|15|16|17|18|19|20|21|22|23|24"
 			"|25|26|27|28|29|30|31|32|33" },
 		/* the last one of a name counts, with all that is below it */
 		{ { "a" }, "{\"a\":1,\"b\":2,\"a\":3}", "3" },
@@ -108,23 +115,33 @@ test_find(void **state UNUSED)
 		{ { "a.b", "a" }, "{\"a\":{\"b\":1},\"a\":null}", "-;null" },
 		{ { "a.b" }, "{\"a\":{\"b\":1},\"x\":0,\"a\":7,\"a\":{\"b\":2},\"a\":{}}", "-" },
 		{ { "a.b", "x" }, "{\"a\":{\"b\":1},\"x\":5,\"a\":{}}", "-;5" },
-		{ { "a.b.c", "a.b.d" }, "{\"a\":{\"b\":{\"c\":1},\"b\":{\"d\":2}},\"a\":{\"b\":{\"c\":3}}}", "3;-" },
+		{ { "a.b.c", "a.b.d" },
+			"{\"a\":{\"b\":{\"c\":1},\"b\":{\"d\":2}},\"a\":{\"b\":{\"c\":3}}}",
+			"3;-" },
 		{ { "a[].b" }, "{\"a\":[{\"b\":1},{\"b\":2}],\"a\":[{\"b\":3}]}", "3" },
 		{ { "a[].b" }, "{\"a\":[{\"b\":1},{\"b\":2}],\"a\":[]}", "" },
 		{ { "a[].b", "a[]" }, "{\"a\":[{\"b\":1},{\"b\":2}],\"a\":null}", ";" },
 		{ { "a[].b", "a.b" }, "{\"a\":{\"b\":1},\"a\":[{\"b\":2}]}", "2;-" },
 		{ { "a[].b", "a.b" }, "{\"a\":[{\"b\":2}],\"a\":{\"b\":1}}", ";1" },
 		{ { "x.a[].b", "x.y" }, "{\"x\":{\"a\":[{\"b\":1}],\"y\":2},\"x\":{}}", ";-" },
-		{ { "x.a[].b" }, "{\"x\":{\"a\":[{\"b\":1}],\"a\":[{\"b\":2},{}]},\"x\":{\"a\":[{\"b\":3}]}}", "3" },
+		{ { "x.a[].b" },
+			"{\"x\":{\"a\":[{\"b\":1}],\"a\":[{\"b\":2},{}]},\"x\":{\"a\":[{\"b\":3}]}"
+			"}",
+			"3" },
 		{ { "a[].b", "a[].c.d", "a[].c" },
-			"{\"a\":[{\"b\":1,\"c\":{\"d\":1},\"b\":2,\"c\":3},{\"c\":4,\"c\":{\"d\":5}}]}",
+			"{\"a\":[{\"b\":1,\"c\":{\"d\":1},\"b\":2,\"c\":3},{\"c\":4,\"c\":{\"d\":5}"
+			"}]}",
 			"2|-;-|5;3|{\"d\":5}" },
-		{ { "a[].b", "a[].c", "x" }, "{\"x\":1,\"x\":2,\"a\":[{\"b\":1,\"c\":2,\"b\":3,\"c\":4,\"b\":5},"
-			"{\"c\":6,\"b\":7},{\"b\":8,\"c\":9,\"b\":10}],\"x\":3}", "5|7|10;4|6|9;3" },
-		{ { "a[].b.c", "a[].d", "a" }, "{\"a\":[{\"b\":{\"c\":1},\"d\":2,\"b\":0},{\"d\":3}]}",
+		{ { "a[].b", "a[].c", "x" },
+			"{\"x\":1,\"x\":2,\"a\":[{\"b\":1,\"c\":2,\"b\":3,\"c\":4,\"b\":5},"
+			"{\"c\":6,\"b\":7},{\"b\":8,\"c\":9,\"b\":10}],\"x\":3}",
+			"5|7|10;4|6|9;3" },
+		{ { "a[].b.c", "a[].d", "a" },
+			"{\"a\":[{\"b\":{\"c\":1},\"d\":2,\"b\":0},{\"d\":3}]}",
 			"-|-;2|3;[{\"b\":{\"c\":1},\"d\":2,\"b\":0},{\"d\":3}]" },
 		/* the same name in different objects is no repetition */
-		{ { "a[].b", "x.b", "y.b" }, "{\"a\":[{\"b\":1},{\"b\":2}],\"x\":{\"b\":3},\"y\":{\"b\":4}}",
+		{ { "a[].b", "x.b", "y.b" },
+			"{\"a\":[{\"b\":1},{\"b\":2}],\"x\":{\"b\":3},\"y\":{\"b\":4}}",
 			"1|2;3;4" },
 	};
 	struct arena *a = arena_new(1024);
@@ -142,7 +159,8 @@ test_find(void **state UNUSED)
 		buf_clear(&out);
 		put_found(&out, doc, slots, count);
 		if (strcmp(buf_cstr(&out), cases[i].want) != 0)
-			fail_msg("%s\ngave %s\nwant %s", cases[i].json, buf_cstr(&out), cases[i].want);
+			fail_msg("%s\ngave %s\nwant %s", cases[i].json, buf_cstr(&out),
+				cases[i].want);
 		free(copy);
 		jpath_set_free(set);
 		arena_reset(a);
@@ -158,9 +176,15 @@ test_types(void **state UNUSED)
 		const char *json;
 		enum jpath_type type;
 	} cases[] = {
-		{ "null", JPATH_NULL }, { "true", JPATH_TRUE }, { "false", JPATH_FALSE },
-		{ "0", JPATH_NUMBER }, { "-1.5e+3", JPATH_NUMBER }, { "\"\"", JPATH_STRING },
-		{ "{}", JPATH_OBJECT }, { "[]", JPATH_ARRAY }, { "{\"a\":[]}", JPATH_OBJECT },
+		{ "null", JPATH_NULL },
+		{ "true", JPATH_TRUE },
+		{ "false", JPATH_FALSE },
+		{ "0", JPATH_NUMBER },
+		{ "-1.5e+3", JPATH_NUMBER },
+		{ "\"\"", JPATH_STRING },
+		{ "{}", JPATH_OBJECT },
+		{ "[]", JPATH_ARRAY },
+		{ "{\"a\":[]}", JPATH_OBJECT },
 	};
 	struct arena *a = arena_new(1024);
 	struct jpath_set *set = jpath_set_new();
@@ -178,8 +202,8 @@ test_types(void **state UNUSED)
 static void
 test_paths(void **state UNUSED)
 {
-	static const char *const wrong[] = { ".", "a.", ".a", "a..b", "a[", "a]", "a[0]", "a[]b", "a[].",
-		"a[][]", "a[].b[]", "[][]", "[].", "a.[]", "[]a", "a[]]", "]" };
+	static const char *const wrong[] = { ".", "a.", ".a", "a..b", "a[", "a]", "a[0]", "a[]b",
+		"a[].", "a[][]", "a[].b[]", "[][]", "[].", "a.[]", "[]a", "a[]]", "]" };
 	struct jpath_set *set = jpath_set_new();
 	struct err e = { 0 };
 	size_t slot = 99;
@@ -190,7 +214,8 @@ test_paths(void **state UNUSED)
 		assert_non_null(strstr(e.text, wrong[i]));
 	}
 	/* Nothing was left behind, and numbers count from 0 in the order of adding. */
-	static const char *const right[] = { "a", "a.b", "", "a[]", "a[].b", "[]", "[].x", "a.b.c.d.e" };
+	static const char *const right[] = { "a", "a.b", "", "a[]", "a[].b", "[]", "[].x",
+		"a.b.c.d.e" };
 	for (size_t i = 0; i < COUNT_OF(right); i++)
 		assert_int_equal(add(set, right[i]), i);
 	for (size_t i = 0; i < COUNT_OF(right); i++)
@@ -234,24 +259,81 @@ test_refused(void **state UNUSED)
 		const char *json;
 		const char *at; /* byte the message names */
 	} cases[] = {
-		{ "", "0" }, { "  ", "2" }, { "\xef\xbb\xbf{}", "0" }, { "{}{}", "2" }, { "1 2", "2" },
-		{ "{", "1" }, { "[", "1" }, { "[1", "2" }, { "[1,]", "3" }, { "[,1]", "1" }, { "[1 2]", "3" },
-		{ "{\"a\":1,}", "7" }, { "{\"a\"}", "4" }, { "{\"a\":}", "5" }, { "{a:1}", "1" },
-		{ "{1:1}", "1" }, { "{\"a\" 1}", "5" }, { "{\"a\":1 \"b\":2}", "7" }, { "]", "0" }, { "[}", "1" },
-		{ "{]", "1" }, { "[1}", "2" }, { "{\"a\":1]", "6" }, { "{,}", "1" }, { "tru", "0" },
-		{ "nul", "0" }, { "True", "0" }, { "truex", "4" }, { "NaN", "0" }, { "Infinity", "0" },
-		{ "01", "0" }, { "-01", "1" }, { "-", "1" }, { "+1", "0" }, { ".5", "0" }, { "1.", "2" },
-		{ "1.e1", "2" }, { "1e", "2" }, { "1e+", "3" }, { "1.5e-", "5" }, { "0x10", "1" }, { "--1", "1" },
-		{ "'a'", "0" }, { "\"a", "2" }, { "\"a\nb\"", "2" }, { "\"a\tb\"", "2" }, { "\"\x1f\"", "1" },
-		{ "\"\\x\"", "1" }, { "\"\\", "1" }, { "\"\\u12\"", "1" }, { "\"\\u12g4\"", "1" }, { "\"\\u", "1" },
+		{ "", "0" },
+		{ "  ", "2" },
+		{ "\xef\xbb\xbf{}", "0" },
+		{ "{}{}", "2" },
+		{ "1 2", "2" },
+		{ "{", "1" },
+		{ "[", "1" },
+		{ "[1", "2" },
+		{ "[1,]", "3" },
+		{ "[,1]", "1" },
+		{ "[1 2]", "3" },
+		{ "{\"a\":1,}", "7" },
+		{ "{\"a\"}", "4" },
+		{ "{\"a\":}", "5" },
+		{ "{a:1}", "1" },
+		{ "{1:1}", "1" },
+		{ "{\"a\" 1}", "5" },
+		{ "{\"a\":1 \"b\":2}", "7" },
+		{ "]", "0" },
+		{ "[}", "1" },
+		{ "{]", "1" },
+		{ "[1}", "2" },
+		{ "{\"a\":1]", "6" },
+		{ "{,}", "1" },
+		{ "tru", "0" },
+		{ "nul", "0" },
+		{ "True", "0" },
+		{ "truex", "4" },
+		{ "NaN", "0" },
+		{ "Infinity", "0" },
+		{ "01", "0" },
+		{ "-01", "1" },
+		{ "-", "1" },
+		{ "+1", "0" },
+		{ ".5", "0" },
+		{ "1.", "2" },
+		{ "1.e1", "2" },
+		{ "1e", "2" },
+		{ "1e+", "3" },
+		{ "1.5e-", "5" },
+		{ "0x10", "1" },
+		{ "--1", "1" },
+		{ "'a'", "0" },
+		{ "\"a", "2" },
+		{ "\"a\nb\"", "2" },
+		{ "\"a\tb\"", "2" },
+		{ "\"\x1f\"", "1" },
+		{ "\"\\x\"", "1" },
+		{ "\"\\", "1" },
+		{ "\"\\u12\"", "1" },
+		{ "\"\\u12g4\"", "1" },
+		{ "\"\\u", "1" },
 		{ "\"\\uD83D\\uDE0\"", "7" },
 		{ "\"0123456789abcdef0123456789\x01\"", "27" },
-		/* UTF-8: stray and missing continuations, overlong forms, surrogates, past U+10FFFF */
-		{ "\"\x80\"", "1" }, { "\"\xc3\"", "1" }, { "\"\xc0\xaf\"", "1" }, { "\"\xc1\xbf\"", "1" },
-		{ "\"\xe0\x9f\xbf\"", "1" }, { "\"\xed\xa0\x80\"", "1" }, { "\"\xe2\x82\"", "1" },
-		{ "\"\xf0\x8f\xbf\xbf\"", "1" }, { "\"\xf4\x90\x80\x80\"", "1" }, { "\"\xf5\x80\x80\x80\"", "1" },
-		{ "\"\xc3\xa9\xff\"", "3" }, { "\"\xf0\x9f\x98", "1" }, { "{\"\xff\":1}", "2" },
-		{ "[1]\xc3\xa9", "3" }, { "[\xc2\xa0]", "1" }, { "[1,\x0b" "2]", "3" }, { "[1]\f", "3" },
+		/* UTF-8: stray and missing continuations, overlong forms, surrogates, past U+10FFFF
+		 */
+		{ "\"\x80\"", "1" },
+		{ "\"\xc3\"", "1" },
+		{ "\"\xc0\xaf\"", "1" },
+		{ "\"\xc1\xbf\"", "1" },
+		{ "\"\xe0\x9f\xbf\"", "1" },
+		{ "\"\xed\xa0\x80\"", "1" },
+		{ "\"\xe2\x82\"", "1" },
+		{ "\"\xf0\x8f\xbf\xbf\"", "1" },
+		{ "\"\xf4\x90\x80\x80\"", "1" },
+		{ "\"\xf5\x80\x80\x80\"", "1" },
+		{ "\"\xc3\xa9\xff\"", "3" },
+		{ "\"\xf0\x9f\x98", "1" },
+		{ "{\"\xff\":1}", "2" },
+		{ "[1]\xc3\xa9", "3" },
+		{ "[\xc2\xa0]", "1" },
+		{ "[1,\x0b"
+		  "2]",
+			"3" },
+		{ "[1]\f", "3" },
 		{ "/* */1", "0" },
 	};
 	struct arena *a = arena_new(1024);
@@ -283,7 +365,8 @@ test_refused(void **state UNUSED)
 static void
 test_string_borders(void **state UNUSED)
 {
-	static const char *const middles[] = { "", "\\n", "\xc3\xa9", "\xf0\x9f\x98\x80\xc3\xa9", "\\\"", "\\u00e9" };
+	static const char *const middles[] = { "", "\\n", "\xc3\xa9", "\xf0\x9f\x98\x80\xc3\xa9",
+		"\\\"", "\\u00e9" };
 	struct arena *a = arena_new(1024);
 	struct buf json = buf_new(LIMIT_TEXT_BYTES);
 	struct jpath_set *set = jpath_set_new();
@@ -302,13 +385,16 @@ test_string_borders(void **state UNUSED)
 				struct jpath_doc *doc = NULL;
 				unsigned char *copy = NULL;
 				struct bytes want = { json.data + 5, json.len - 6 };
-				assert_int_equal(walk(set, buf_bytes(&json), a, &copy, &doc, NULL), RC_OK);
+				assert_int_equal(
+					walk(set, buf_bytes(&json), a, &copy, &doc, NULL), RC_OK);
 				assert_true(bytes_equal(jpath_get(doc, slot, 0).raw, want));
 				free(copy);
 				/* Cut short anywhere, it is refused. */
-				for (size_t cut = 1; m == 3 && before < 17 && cut < json.len; cut++) {
+				for (size_t cut = 1; m == 3 && before < 17 && cut < json.len;
+					cut++) {
 					struct bytes part = { json.data, json.len - cut };
-					assert_int_equal(walk(set, part, a, &copy, &doc, NULL), RC_INVALID);
+					assert_int_equal(
+						walk(set, part, a, &copy, &doc, NULL), RC_INVALID);
 					free(copy);
 				}
 				arena_reset(a);
@@ -401,8 +487,10 @@ test_no_paths(void **state UNUSED)
 	struct arena *a = arena_new(1024);
 	struct jpath_set *set = jpath_set_new();
 	struct jpath_doc *doc;
-	assert_int_equal(jpath_walk(set, bytes_str("{\"a\":[1,{\"b\":null}]}"), a, &doc, NULL), RC_OK);
-	assert_int_equal(jpath_walk(set, bytes_str("{\"a\":[1,{\"b\":nul}]}"), a, &doc, NULL), RC_INVALID);
+	assert_int_equal(
+		jpath_walk(set, bytes_str("{\"a\":[1,{\"b\":null}]}"), a, &doc, NULL), RC_OK);
+	assert_int_equal(
+		jpath_walk(set, bytes_str("{\"a\":[1,{\"b\":nul}]}"), a, &doc, NULL), RC_INVALID);
 	jpath_set_free(set);
 	arena_free(a);
 }

@@ -28,7 +28,8 @@ test_text(void **state UNUSED)
 		{ "\"\"", "", false },
 		{ "\"plain \xc3\xa9\"", "plain \xc3\xa9", false },
 		{ "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t", false },
-		{ "\"a\\u0041\\u00e9\\u00E9\\u20ac\\uFFFF.\"", "aA\xc3\xa9\xc3\xa9\xe2\x82\xac\xef\xbf\xbf.", false },
+		{ "\"a\\u0041\\u00e9\\u00E9\\u20ac\\uFFFF.\"",
+			"aA\xc3\xa9\xc3\xa9\xe2\x82\xac\xef\xbf\xbf.", false },
 		{ "\"\\u007f\\u0080\\u07ff\\u0800\"", "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80", false },
 		{ "\"\\ud83d\\ude00\\uD800\\uDC00\\udbff\\udfff\"",
 			"\xf0\x9f\x98\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", false },
@@ -49,7 +50,8 @@ test_text(void **state UNUSED)
 		bool altered = !cases[i].altered;
 		struct bytes text = jpath_text(value(cases[i].raw), a, &altered);
 		if (!bytes_is(text, cases[i].want))
-			fail_msg("%s gave \"%.*s\"", cases[i].raw, (int)text.len, (const char *)text.data);
+			fail_msg("%s gave \"%.*s\"", cases[i].raw, (int)text.len,
+				(const char *)text.data);
 		assert_true(utf8_valid(text));
 		assert_int_equal(altered, cases[i].altered);
 		assert_true(bytes_is(jpath_text(value(cases[i].raw), a, NULL), cases[i].want));
@@ -68,20 +70,42 @@ test_int64(void **state UNUSED)
 		bool ok;
 		int64_t want;
 	} cases[] = {
-		{ "0", true, 0 }, { "-0", true, 0 }, { "7", true, 7 }, { "-7", true, -7 },
+		{ "0", true, 0 },
+		{ "-0", true, 0 },
+		{ "7", true, 7 },
+		{ "-7", true, -7 },
 		{ "9007199254740993", true, INT64_C(9007199254740993) }, /* no double has it */
-		{ "9223372036854775807", true, INT64_MAX }, { "-9223372036854775808", true, INT64_MIN },
-		{ "9223372036854775808", false, 0 }, { "-9223372036854775809", false, 0 },
-		{ "18446744073709551616", false, 0 }, { "18446744073709551617", false, 0 },
+		{ "9223372036854775807", true, INT64_MAX },
+		{ "-9223372036854775808", true, INT64_MIN },
+		{ "9223372036854775808", false, 0 },
+		{ "-9223372036854775809", false, 0 },
+		{ "18446744073709551616", false, 0 },
+		{ "18446744073709551617", false, 0 },
 		{ "99999999999999999999999999", false, 0 },
-		{ "1e3", true, 1000 }, { "1E+3", true, 1000 }, { "10.0", true, 10 }, { "-10.000", true, -10 },
-		{ "1.5", false, 0 }, { "1.5e1", true, 15 }, { "1.50e1", true, 15 }, { "1.5e0", false, 0 },
-		{ "100e-2", true, 1 }, { "100e-3", false, 0 }, { "10.10e1", true, 101 }, { "0.001e3", true, 1 },
-		{ "0.001e2", false, 0 }, { "0.000", true, 0 }, { "0e999999999999999999999", true, 0 },
-		{ "-0.0e-5", true, 0 }, { "1e18", true, INT64_C(1000000000000000000) }, { "1e19", false, 0 },
-		{ "9.223372036854775807e18", true, INT64_MAX }, { "-9.223372036854775808e18", true, INT64_MIN },
-		{ "9.223372036854775808e18", false, 0 }, { "92233720368547758070e-1", true, INT64_MAX },
-		{ "1e999999999999999999999", false, 0 }, { "1e-999999999999999999999", false, 0 },
+		{ "1e3", true, 1000 },
+		{ "1E+3", true, 1000 },
+		{ "10.0", true, 10 },
+		{ "-10.000", true, -10 },
+		{ "1.5", false, 0 },
+		{ "1.5e1", true, 15 },
+		{ "1.50e1", true, 15 },
+		{ "1.5e0", false, 0 },
+		{ "100e-2", true, 1 },
+		{ "100e-3", false, 0 },
+		{ "10.10e1", true, 101 },
+		{ "0.001e3", true, 1 },
+		{ "0.001e2", false, 0 },
+		{ "0.000", true, 0 },
+		{ "0e999999999999999999999", true, 0 },
+		{ "-0.0e-5", true, 0 },
+		{ "1e18", true, INT64_C(1000000000000000000) },
+		{ "1e19", false, 0 },
+		{ "9.223372036854775807e18", true, INT64_MAX },
+		{ "-9.223372036854775808e18", true, INT64_MIN },
+		{ "9.223372036854775808e18", false, 0 },
+		{ "92233720368547758070e-1", true, INT64_MAX },
+		{ "1e999999999999999999999", false, 0 },
+		{ "1e-999999999999999999999", false, 0 },
 		{ "1000000000000000000000000e-20", true, 10000 },
 		{ "0.00000000000000000000000005e26", true, 5 },
 		{ "1.00000000000000000000000000001", false, 0 },

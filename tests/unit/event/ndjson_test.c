@@ -60,14 +60,17 @@ test_line(void **state UNUSED)
 	event_put_json(&out, &ev);
 	assert_string_equal(buf_cstr(&out),
 		"{\"seq\":18446744073709551615,\"received_at\":\"2026-03-01T12:00:00.123456Z\","
-		"\"source\":\"gh\",\"provider\":\"github\",\"origin\":\"backfill\",\"event\":\"push\","
-		"\"delivery\":\"d-1\",\"hook\":\"77\",\"verified\":\"ok\",\"scheme\":\"hmac-sha256\","
+		"\"source\":\"gh\",\"provider\":\"github\",\"origin\":\"backfill\",\"event\":"
+		"\"push\","
+		"\"delivery\":\"d-1\",\"hook\":\"77\",\"verified\":\"ok\",\"scheme\":\"hmac-"
+		"sha256\","
 		"\"key_id\":\"k1\",\"method\":\"POST\",\"path\":\"/in/gh\",\"query\":\"\","
 		"\"content_type\":\"application/json\",\"remote\":\"[2001:db8::1]:443\","
 		"\"headers\":[[\"Host\",\"h\"],[\"Host\",\"\\\"\\\\\\t\\u007f\"],"
 		"[\"X-Name\",\"caf\xef\xbf\xbd\",\"Y2Fm6Q==\"]],"
 		"\"flags\":{\"key_reused\":false},"
-		"\"body_sha256\":\"01ab000000000000000000000000000000000000000000000000000000000000\","
+		"\"body_sha256\":"
+		"\"01ab000000000000000000000000000000000000000000000000000000000000\","
 		"\"body_bytes\":11,\"body\":\"{\\\"a\\\":\\\"\xc3\xa9\\\"}\\n\"}");
 	buf_free(&out);
 }
@@ -80,7 +83,8 @@ test_flags(void **state UNUSED)
 	ev.flags = EVENT_FLAG_KEY_REUSED;
 	ev.same_key_seq = 12;
 	event_put_json(&out, &ev);
-	assert_non_null(strstr(buf_cstr(&out), ",\"flags\":{\"key_reused\":true},\"same_key_seq\":12,"));
+	assert_non_null(
+		strstr(buf_cstr(&out), ",\"flags\":{\"key_reused\":true},\"same_key_seq\":12,"));
 	buf_free(&out);
 }
 
@@ -104,8 +108,8 @@ text_of(const json_t *object, const char *key)
 	return text;
 }
 
-/* Strings that are not UTF-8, anywhere, still give one line of JSON that somebody else's parser reads,
- * and the exact bytes beside it. */
+/* Strings that are not UTF-8, anywhere, still give one line of JSON that somebody else's parser
+ * reads, and the exact bytes beside it. */
 static void
 test_not_utf8(void **state UNUSED)
 {
@@ -114,10 +118,12 @@ test_not_utf8(void **state UNUSED)
 	};
 	struct buf out = buf_new(LIMIT_TEXT_BYTES);
 	struct event ev = sample();
-	ev.path = RAW("/\xc3\xa9\xa9\xf0\x9f\x98\x80\xed\xa0\x80"); /* good, bad, good, a surrogate */
+	ev.path =
+		RAW("/\xc3\xa9\xa9\xf0\x9f\x98\x80\xed\xa0\x80"); /* good, bad, good, a surrogate */
 	ev.query = RAW("\xc3");
 	ev.delivery = RAW("\xe2\x82");
-	ev.event = RAW("\xf5" "a");
+	ev.event = RAW("\xf5"
+		       "a");
 	ev.headers = odd;
 	ev.header_count = 1;
 	event_put_json(&out, &ev);

@@ -67,8 +67,8 @@ test_payload(void **state UNUSED)
 				fail_msg("\"%s\" was accepted", cases[i].body);
 			assert_string_equal(e.id, "event.form-invalid");
 		} else if (rc != RC_OK || !bytes_is(json, cases[i].want)) {
-			fail_msg("\"%s\" gave rc %d and \"%.*s\"", cases[i].body, (int)rc, (int)json.len,
-				json.data == NULL ? "" : (const char *)json.data);
+			fail_msg("\"%s\" gave rc %d and \"%.*s\"", cases[i].body, (int)rc,
+				(int)json.len, json.data == NULL ? "" : (const char *)json.data);
 		}
 		free(body);
 	}

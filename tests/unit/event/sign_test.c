@@ -19,7 +19,8 @@ matches(const char *secret, const char *body, const char *value)
 	size_t len = strlen(value);
 	unsigned char *copy = malloc(len == 0 ? 1 : len);
 	memcpy(copy, value, len);
-	bool same = sign_github_matches(bytes_str(secret), bytes_str(body), (struct bytes){ copy, len });
+	bool same = sign_github_matches(
+		bytes_str(secret), bytes_str(body), (struct bytes){ copy, len });
 	free(copy);
 	return same;
 }
@@ -54,8 +55,18 @@ static void
 test_refuses(void **state UNUSED)
 {
 	static const char *const values[] = {
-		"", "sha256", "sha256=", HELLO, "sha1=" HELLO, "SHA256=" HELLO, "sha256:" HELLO,
-		" sha256=" HELLO, "sha256= " HELLO, "sha256=" HELLO " ", "sha256=" HELLO ",", "sha256=" HELLO "0",
+		"",
+		"sha256",
+		"sha256=",
+		HELLO,
+		"sha1=" HELLO,
+		"SHA256=" HELLO,
+		"sha256:" HELLO,
+		" sha256=" HELLO,
+		"sha256= " HELLO,
+		"sha256=" HELLO " ",
+		"sha256=" HELLO ",",
+		"sha256=" HELLO "0",
 		"sha256=sha256=" HELLO,
 		/* 63 digits; a digit that is none; one digit that differs, first and last */
 		"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e1",
@@ -70,8 +81,10 @@ test_refuses(void **state UNUSED)
 	}
 	assert_false(matches(SECRET, "Hello, World?", "sha256=" HELLO));
 	assert_false(matches("another secret", "Hello, World!", "sha256=" HELLO));
-	assert_false(sign_github_matches(bytes_str(SECRET), bytes_str("x"), (struct bytes){ NULL, 0 }));
-	/* A source without a secret has nothing to check against: even a right MAC of the empty key fails. */
+	assert_false(
+		sign_github_matches(bytes_str(SECRET), bytes_str("x"), (struct bytes){ NULL, 0 }));
+	/* A source without a secret has nothing to check against: even a right MAC of the empty key
+	 * fails. */
 	struct buf out = buf_new(1000);
 	sign_github(bytes_str(""), bytes_str("x"), &out);
 	assert_false(matches("", "x", buf_cstr(&out)));
