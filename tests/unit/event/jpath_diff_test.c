@@ -228,8 +228,7 @@ static const char *const documents[] = {
 	"{\"a\":9223372036854775808}",
 	"{\"a\":1.0,\"b\":1e3,\"c\":[0.1,1E+2,-2.5e-1,100e-2]}",
 	"{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\",\"b\":\"\x7f\xc2\x80\xef\xbf\xbf\xf4\x8f\xbf\xbf\"}",
-	"{\"long name that fills a block\":\"a long value that fills more than one block of bytes "
-	"\xe2\x82\xac\"}",
+	"{\"long name that fills a block\":\"more than one block of bytes \xe2\x82\xac\"}",
 	"\t{ \"a\" : { \"b\" : { \"c\" : [ { } , [ ] , null ] } } }\r\n",
 	"{\"a\":\"\xed\xa0\x80\"}",
 	"{\"a\":\"\xc0\x80\"}",
