@@ -137,7 +137,8 @@ wait_projected(struct up *up, struct err *e)
 	struct pg *pg = NULL;
 	int64_t deadline_ms = clock_monotonic_ms() + 20000;
 	enum rc rc = RC_AGAIN;
-	while (rc != RC_OK && clock_monotonic_ms() < deadline_ms && !cmd_stopped(up->stop_fd)) {
+	while (rc != RC_OK && rc != RC_DENIED && clock_monotonic_ms() < deadline_ms &&
+		!cmd_stopped(up->stop_fd)) {
 		struct pg_result *r = NULL;
 		rc = pg == NULL ? pg_connect(&pg, up->projector_options.conninfo, "hooklog up", e) : RC_OK;
 		if (rc == RC_OK)
