@@ -174,6 +174,9 @@ guard_head(const struct guard_request *request, struct guard_facts *facts, struc
 	}
 	if (!guard_once(request, framing_headers, no) || !check_framing(request, facts, no))
 		return false;
+	struct bytes host;
+	if (facts->http11 && count_of(request, "Host", &host) == 0)
+		return malformed(no, "HTTP/1.1 needs a Host");
 	split_target(request->uri, facts);
 	if (count_of(request, "Content-Type", &facts->content_type) > 0)
 		facts->form = is_form(facts->content_type);

@@ -215,7 +215,8 @@ start_daemon(struct ingest *in, const struct ingest_options *o, bool v6, struct 
 		MHD_OPTION_NOTIFY_COMPLETED, request_completed, in,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, in,
 		MHD_OPTION_LISTEN_SOCKET, in->listen_fd,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		/* What 1 adds is a check for Host whose answer 0.9.75 sends twice; the guard has its own. */
+		MHD_OPTION_STRICT_FOR_CLIENT, 0,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,
 		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,
 		MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES,

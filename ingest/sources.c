@@ -335,6 +335,8 @@ sources_stamp(const char *dir)
 		return 0;
 	for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
 		struct stat st;
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
 		if (fstatat(dirfd(folder), entry->d_name, &st, 0) != 0)
 			continue;
 		/* FNV-1a over what tells two states of a file apart; added up, since the order of a
