@@ -83,25 +83,13 @@ db_err(struct err *e, int code, const char *fmt, ...)
 	}
 }
 
-/* Whether st is the file behind descriptor number name of this process. */
-static bool
-is_open_as(int fds, const char *name, const struct stat *st, int *fd)
-{
-	struct stat other;
-	char *end;
-	long number = strtol(name, &end, 10);
-	if (*end != '\0' || end == name || number == fds || fstat((int)number, &other) != 0)
-		return false;
-	*fd = (int)number;
-	return other.st_dev == st->st_dev && other.st_ino == st->st_ino;
-}
-
 /* Counts this process's descriptors of a file, and closes them at exec: LMDB opens two more than it
- * tells of, neither with O_CLOEXEC. */
+ * tells of, neither with O_CLOEXEC. Looks through /proc only, since other threads may open and close
+ * descriptors of their own meanwhile. */
 static size_t
 descriptors_of(const char *path, bool close_on_exec)
 {
-	struct stat st;
+	struct stat st, other;
 	size_t count = 0;
 	if (stat(path, &st) != 0)
 		return 0;
@@ -109,12 +97,12 @@ descriptors_of(const char *path, bool close_on_exec)
 	if (d == NULL)
 		return 0;
 	for (struct dirent *entry; (entry = readdir(d)) != NULL;) {
-		int fd;
-		if (!is_open_as(dirfd(d), entry->d_name, &st, &fd))
+		if (fstatat(dirfd(d), entry->d_name, &other, 0) != 0 || other.st_dev != st.st_dev ||
+			other.st_ino != st.st_ino)
 			continue;
 		count++;
 		if (close_on_exec)
-			fcntl(fd, F_SETFD, FD_CLOEXEC);
+			fcntl((int)strtol(entry->d_name, NULL, 10), F_SETFD, FD_CLOEXEC);
 	}
 	closedir(d);
 	return count;

@@ -115,6 +115,18 @@ in_child(enum outcome (*f)(const char *), const char *dir)
 		: REPORTED;
 }
 
+/* Opens and closes the file: the children must not inherit it, or it counts as opened twice. */
+static void
+flip(const char *path, uint64_t where, unsigned char mask)
+{
+	unsigned char byte;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0 && pread(fd, &byte, 1, (off_t)where) == 1);
+	byte ^= mask;
+	assert_true(pwrite(fd, &byte, 1, (off_t)where) == 1);
+	close(fd);
+}
+
 static void
 flips_are_never_served(void **state)
 {
@@ -124,20 +136,17 @@ flips_are_never_served(void **state)
 	snprintf(path, sizeof path, "%s/%s", dir, "00000000000000000001.mdb");
 	assert_int_equal(in_child(read_all, dir), ALL_RIGHT);
 	assert_int_equal(in_child(verify_all, dir), ALL_RIGHT);
-	int fd = open(path, O_RDWR);
 	struct stat st;
-	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(stat(path, &st), 0);
 	const char *soak = getenv("HOOKLOG_TEST_SOAK");
 	unsigned rounds = soak != NULL ? 5000 : 300, reported = 0;
 	for (unsigned i = 0; i < rounds; i++) {
-		unsigned char *random = helper_noise(16, i + 1000), byte, flipped;
+		unsigned char *random = helper_noise(16, i + 1000), mask = (unsigned char)(1u << random[9] % 8);
 		uint64_t where;
 		memcpy(&where, random, sizeof where);
 		where %= (uint64_t)st.st_size;
-		assert_true(pread(fd, &byte, 1, (off_t)where) == 1);
-		flipped = (unsigned char)(byte ^ (1u << (random[9] % 8)));
 		free(random);
-		assert_true(pwrite(fd, &flipped, 1, (off_t)where) == 1);
+		flip(path, where, mask);
 		enum outcome got = in_child(read_all, dir);
 		if (got == WRONG)
 			fail_msg("a flip at %" PRIu64 " was served", where);
@@ -145,12 +154,11 @@ flips_are_never_served(void **state)
 		if (verified == WRONG || (got == REPORTED && verified != REPORTED))
 			fail_msg("a flip at %" PRIu64 " was not found by verify", where);
 		reported += verified == REPORTED;
-		assert_true(pwrite(fd, &byte, 1, (off_t)where) == 1);
+		flip(path, where, mask);
 	}
-	/* More than half of the file is payload. */
-	assert_true(reported > rounds / 3);
+	/* Most of the file is records, the rest free or spare. */
+	assert_true(reported > rounds / 3 && reported < rounds);
 	assert_int_equal(in_child(verify_all, dir), ALL_RIGHT);
-	close(fd);
 	helper_remove(dir);
 }
 
