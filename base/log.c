@@ -78,6 +78,10 @@ log_line(enum log_level level, const char *id, const struct log_field *fields, s
 			break;
 		}
 	}
+	/* What was too long is cut, but the line always ends: the next one must not continue it. */
+	if (out.overflow && out.len == out.max_bytes)
+		out.len--;
+	out.overflow = false;
 	/* One write per line: lines of several threads or processes do not mix. */
 	buf_put_char(&out, '\n');
 	ssize_t ignored UNUSED = write(STDERR_FILENO, out.data, out.len);

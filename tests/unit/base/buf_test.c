@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/buf.h"
+
+static void
+appends_keep_their_order(void **state UNUSED)
+{
+	struct buf b = buf_new(1000);
+	buf_put_str(&b, "a");
+	buf_put_char(&b, 'b');
+	buf_printf(&b, "%d", 12);
+	buf_put(&b, "c\0d", 3);
+	buf_put(&b, NULL, 0);
+	assert_int_equal(b.len, 7);
+	assert_memory_equal(b.data, "ab12c\0d", 7);
+	assert_false(b.overflow);
+	buf_clear(&b);
+	buf_put_str(&b, "x");
+	assert_string_equal(buf_cstr(&b), "x");
+	buf_free(&b);
+	assert_null(b.data);
+	buf_put_str(&b, "again");
+	assert_string_equal(buf_cstr(&b), "again");
+	buf_free(&b);
+}
+
+static void
+an_empty_buffer_is_an_empty_string(void **state UNUSED)
+{
+	struct buf b = buf_new(0);
+	assert_string_equal(buf_cstr(&b), "");
+	assert_int_equal(buf_bytes(&b).len, 0);
+	assert_false(b.overflow);
+	buf_free(&b);
+}
+
+static void
+the_maximum_is_exact(void **state UNUSED)
+{
+	for (size_t max = 1; max < 200; max++) {
+		struct buf b = buf_new(max);
+		for (size_t i = 0; i < max; i++)
+			buf_put_char(&b, 'x');
+		assert_false(b.overflow);
+		assert_int_equal(strlen(buf_cstr(&b)), max);
+		buf_put_char(&b, 'y');
+		assert_true(b.overflow);
+		assert_int_equal(b.len, max);
+		buf_free(&b);
+	}
+}
+
+static void
+overflow_drops_and_stays(void **state UNUSED)
+{
+	struct buf b = buf_new(4);
+	buf_put_str(&b, "abc");
+	buf_printf(&b, "%s", "de");
+	assert_true(b.overflow);
+	/* What follows would fit, but a hole in the middle is worse than a cut. */
+	buf_put_char(&b, 'f');
+	assert_int_equal(b.len, 3);
+	buf_clear(&b);
+	assert_false(b.overflow);
+	buf_put_str(&b, "abcd");
+	assert_string_equal(buf_cstr(&b), "abcd");
+	buf_free(&b);
+}
+
+static void
+numbers_are_big_endian(void **state UNUSED)
+{
+	struct buf b = buf_new(100);
+	buf_put_be16(&b, 0x0102);
+	buf_put_be32(&b, 0x03040506);
+	buf_put_be64(&b, UINT64_C(0x0708090a0b0c0dff));
+	const unsigned char want[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 255 };
+	assert_int_equal(b.len, sizeof want);
+	assert_memory_equal(b.data, want, sizeof want);
+	buf_clear(&b);
+	buf_put_hex(&b, "\x00\x7f\xff", 3);
+	assert_string_equal(buf_cstr(&b), "007fff");
+	buf_free(&b);
+}
+
+static void
+json_escapes(void **state UNUSED)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+		const char *json;
+	} rows[] = {
+		{ "", 0, "\"\"" },
+		{ "plain", 5, "\"plain\"" },
+		{ "a\"b\\c/", 6, "\"a\\\"b\\\\c/\"" },
+		{ "\n\r\t", 3, "\"\\n\\r\\t\"" },
+		{ "\0\x01\x1f\x7f", 4, "\"\\u0000\\u0001\\u001f\\u007f\"" },
+		{ "x\ny", 3, "\"x\\ny\"" },
+		{ "\xc3\xa9\xf0\x9f\x98\x80", 6, "\"\xc3\xa9\xf0\x9f\x98\x80\"" },
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct buf b = buf_new(100);
+		buf_put_json(&b, (struct bytes){ (const unsigned char *)rows[i].text, rows[i].len });
+		assert_string_equal(buf_cstr(&b), rows[i].json);
+		buf_free(&b);
+	}
+}
+
+static void
+utf8_is_judged_by_rfc_3629(void **state UNUSED)
+{
+	static const struct {
+		const char *text;
+		bool valid;
+	} rows[] = {
+		{ "", true },
+		{ "ascii\x7f", true },
+		{ "\xc2\x80", true },             /* the smallest of two bytes */
+		{ "\xdf\xbf", true },
+		{ "\xe0\xa0\x80", true },         /* the smallest of three */
+		{ "\xed\x9f\xbf", true },         /* just below the surrogates */
+		{ "\xee\x80\x80", true },         /* just above them */
+		{ "\xef\xbf\xbf", true },
+		{ "\xf0\x90\x80\x80", true },     /* the smallest of four */
+		{ "\xf4\x8f\xbf\xbf", true },     /* U+10FFFF, the last one */
+		{ "\x80", false },                /* starts with a continuation */
+		{ "\xbf", false },
+		{ "\xc0\x80", false },            /* overlong NUL */
+		{ "\xc1\xbf", false },
+		{ "\xe0\x80\xaf", false },        /* overlong "/" */
+		{ "\xe0\x9f\xbf", false },
+		{ "\xf0\x80\x80\xaf", false },
+		{ "\xf0\x8f\xbf\xbf", false },
+		{ "\xed\xa0\x80", false },        /* surrogates */
+		{ "\xed\xbf\xbf", false },
+		{ "\xf4\x90\x80\x80", false },    /* past U+10FFFF */
+		{ "\xf5\x80\x80\x80", false },
+		{ "\xf8\x88\x80\x80\x80", false },
+		{ "\xfe", false },
+		{ "\xff", false },
+		{ "\xc3", false },                /* cut off */
+		{ "\xe2\x82", false },
+		{ "\xf0\x9f\x98", false },
+		{ "\xc3\x28", false },            /* not a continuation */
+		{ "\xe2\x28\xa1", false },
+		{ "\xf0\x9f\x98\xc0", false },
+		{ "good \xff bad", false },
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		if (utf8_valid(bytes_str(rows[i].text)) != rows[i].valid)
+			fail_msg("row %zu", i);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(appends_keep_their_order),
+		cmocka_unit_test(an_empty_buffer_is_an_empty_string),
+		cmocka_unit_test(the_maximum_is_exact),
+		cmocka_unit_test(overflow_drops_and_stays),
+		cmocka_unit_test(numbers_are_big_endian),
+		cmocka_unit_test(json_escapes),
+		cmocka_unit_test(utf8_is_judged_by_rfc_3629),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

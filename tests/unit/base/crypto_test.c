@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/crypto.h"
+
+static void
+assert_hex(const unsigned char *got, const char *want)
+{
+	unsigned char bytes[SHA256_BYTES];
+	assert_true(crypto_unhex(bytes_str(want), bytes, sizeof bytes));
+	assert_memory_equal(got, bytes, sizeof bytes);
+}
+
+/* FIPS 180-2, appendix B, and the empty message. */
+static void
+sha256_vectors(void **state UNUSED)
+{
+	unsigned char out[SHA256_BYTES];
+	crypto_sha256((struct bytes){ NULL, 0 }, out);
+	assert_hex(out, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	crypto_sha256(bytes_str("abc"), out);
+	assert_hex(out, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	crypto_sha256(bytes_str("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"), out);
+	assert_hex(out, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+}
+
+static void
+parts_hash_as_their_concatenation(void **state UNUSED)
+{
+	const struct bytes parts[] = { bytes_str("a"), { NULL, 0 }, bytes_str("bc") };
+	unsigned char out[SHA256_BYTES];
+	crypto_sha256_parts(parts, COUNT_OF(parts), out);
+	assert_hex(out, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+/* RFC 4231, test cases 1, 2, 6 (a key longer than a block) and GitHub's documented example. */
+static void
+hmac_vectors(void **state UNUSED)
+{
+	unsigned char out[SHA256_BYTES], key[131];
+	memset(key, 0x0b, 20);
+	crypto_hmac_sha256((struct bytes){ key, 20 }, bytes_str("Hi There"), out);
+	assert_hex(out, "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+	crypto_hmac_sha256(bytes_str("Jefe"), bytes_str("what do ya want for nothing?"), out);
+	assert_hex(out, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+	memset(key, 0xaa, sizeof key);
+	crypto_hmac_sha256((struct bytes){ key, sizeof key },
+		bytes_str("Test Using Larger Than Block-Size Key - Hash Key First"), out);
+	assert_hex(out, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+	crypto_hmac_sha256(bytes_str("It's a Secret to Everybody"), bytes_str("Hello, World!"), out);
+	assert_hex(out, "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17");
+	crypto_hmac_sha256((struct bytes){ NULL, 0 }, (struct bytes){ NULL, 0 }, out);
+	assert_hex(out, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+}
+
+static void
+equal_looks_at_every_byte(void **state UNUSED)
+{
+	unsigned char a[40], b[40];
+	memset(a, 7, sizeof a);
+	memset(b, 7, sizeof b);
+	assert_true(crypto_equal(a, b, sizeof a));
+	for (size_t i = 0; i < sizeof a; i++) {
+		b[i] ^= 0x80;
+		assert_false(crypto_equal(a, b, sizeof a));
+		b[i] ^= 0x80;
+	}
+}
+
+static void
+unhex_is_strict(void **state UNUSED)
+{
+	unsigned char out[2] = { 0 };
+	assert_true(crypto_unhex(bytes_str("0aFf"), out, 2));
+	assert_int_equal(out[0], 0x0a);
+	assert_int_equal(out[1], 0xff);
+	static const char *const bad[] = { "", "0a", "0aF", "0aFf0", "0aFg", "0x0a", " 0aF", "0aF\n" };
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		assert_false(crypto_unhex(bytes_str(bad[i]), out, 2));
+	assert_true(crypto_unhex((struct bytes){ NULL, 0 }, out, 0));
+}
+
+static void
+base64_vectors(void **state UNUSED)
+{
+	/* RFC 4648 §10. */
+	static const char *const rows[][2] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" },
+		{ "foo", "Zm9v" }, { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" } };
+	struct buf b = buf_new(100000);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		buf_clear(&b);
+		crypto_put_base64(&b, bytes_str(rows[i][0]));
+		assert_string_equal(buf_cstr(&b), rows[i][1]);
+	}
+	/* Longer than one piece: padding only at the very end. */
+	unsigned char zeros[3 * 256 * 2 + 1] = { 0 };
+	buf_clear(&b);
+	crypto_put_base64(&b, (struct bytes){ zeros, sizeof zeros });
+	assert_int_equal(b.len, 4 * 513);
+	assert_ptr_equal(memchr(b.data, '=', b.len), b.data + b.len - 2);
+	buf_free(&b);
+}
+
+static void
+wiped_memory_is_zero_and_random_is_not(void **state UNUSED)
+{
+	unsigned char a[32] = { 0 }, zero[32] = { 0 };
+	crypto_random(a, sizeof a);
+	assert_memory_not_equal(a, zero, sizeof a);
+	crypto_wipe(a, sizeof a);
+	assert_memory_equal(a, zero, sizeof a);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sha256_vectors),
+		cmocka_unit_test(parts_hash_as_their_concatenation),
+		cmocka_unit_test(hmac_vectors),
+		cmocka_unit_test(equal_looks_at_every_byte),
+		cmocka_unit_test(unhex_is_strict),
+		cmocka_unit_test(base64_vectors),
+		cmocka_unit_test(wiped_memory_is_zero_and_random_is_not),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
