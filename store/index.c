@@ -15,6 +15,8 @@
  * has to read again. More in one go means fewer writes of the same pages. */
 #define FLUSH_ENTRIES 32768
 #define FLUSH_EVERY_MS 10000
+/* How long a failed write of the index waits before the next try. */
+#define RETRY_S 10
 /* The writer waits for the thread rather than let its memory grow past this. */
 #define TAIL_ENTRIES_MAX ((size_t)1 << 20)
 
@@ -144,7 +146,7 @@ index_thread(void *context)
 		if (rc != RC_OK) {
 			struct timespec until;
 			clock_gettime(CLOCK_REALTIME, &until);
-			until.tv_sec += 1;
+			until.tv_sec += RETRY_S;
 			pthread_cond_timedwait(&ix->changed, &ix->lock, &until);
 			continue;
 		}

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "store/dir.h"
+#include "store/recover.h"
 #include "store/writer.h"
 
 #define SEGMENT_BYTES_DEFAULT ((uint64_t)1 << 30)
@@ -55,6 +56,32 @@ done:
 	return rc == RC_NOTFOUND
 		? err_set(e, RC_CORRUPT, "log.damaged", "the first or last record is missing")
 		: rc;
+}
+
+/* Goes on with the dictionary of the last record. */
+static enum rc
+take_dict(struct store *s, struct err *e)
+{
+	MDB_txn *txn = NULL;
+	struct bytes record;
+	struct record_header h;
+	const struct dict *d;
+	if (s->segment_last == 0)
+		return RC_OK;
+	enum rc rc = db_read_begin(s->segment->env, &txn, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = segment_get(s->segment, txn, s->segment_last, &record, e);
+	if (rc == RC_OK)
+		rc = record_open(record, s->segment_last, &h, e);
+	if (rc == RC_OK)
+		rc = segment_dict(s->segment, txn, h.dict_id, &d, e);
+	if (rc == RC_OK && d != NULL) {
+		packer_set_dict(s->packer, (struct dict *)(uintptr_t)d);
+		trainer_has_dict(s->trainer);
+	}
+	mdb_txn_abort(txn);
+	return rc;
 }
 
 /* An empty last segment follows one that ends with the latest time. */
@@ -127,6 +154,8 @@ open_files(struct store *s, struct err *e)
 		if (rc == RC_OK)
 			rc = dir_make_log(s->dir, log_id, e);
 	}
+	if (rc == RC_OK)
+		rc = recover_check(s->dir, e);
 	if (rc == RC_OK)
 		s->set = segment_set_new(s->dir, log_id);
 	return rc;
@@ -206,6 +235,10 @@ store_open(struct store **out, const struct store_options *options, struct err *
 	if (rc == RC_OK)
 		rc = index_open(&s->index, s->reader, e);
 	if (rc == RC_OK)
+		rc = trainer_new(&s->trainer, s->packer, e);
+	if (rc == RC_OK)
+		rc = take_dict(s, e);
+	if (rc == RC_OK)
 		rc = start_thread(s, e);
 	if (rc != RC_OK) {
 		store_close(s);
@@ -231,6 +264,7 @@ store_close(struct store *s)
 	store_reader_close(s->reader);
 	segment_release(s->segment);
 	segment_set_unref(s->set);
+	trainer_free(s->trainer);
 	packer_free(s->packer);
 	arena_free(s->scratch);
 	if (s->head_fd >= 0)
@@ -283,6 +317,7 @@ item_make(struct store *s, const struct event *ev, struct item **out, struct err
 	struct item *item = base_zalloc(sizeof *item);
 	memcpy(item->body_sha256, hashed.body_sha256, SHA256_BYTES);
 	item->has_key = index_key_of(ev, &item->key);
+	trainer_offer(s->trainer, buf_bytes(&envelope), ev->body);
 	pack(s->packer, buf_bytes(&envelope), ev->body, &item->packed);
 	buf_free(&envelope);
 	*out = item;

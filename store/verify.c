@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/dir.h"
 #include "store/index.h"
+#include "store/verify.h"
 
 /* Records looked at in one read transaction: an older one would keep the writer from reusing pages. */
 #define STEP_RECORDS 256
@@ -172,17 +173,18 @@ check_end(struct verifier *v, uint64_t head, uint64_t last)
 }
 
 enum rc
-store_verify(const char *dir, uint64_t first, uint64_t last, store_finding_fn found, void *context,
-	struct store_verify_report *report, struct err *e)
+verify_run(const char *dir, uint64_t first, uint64_t last, bool records_only, store_finding_fn found,
+	void *context, struct store_verify_report *report, struct err *e)
 {
 	struct verifier v = { .found = found, .context = context, .report = report };
 	*report = (struct store_verify_report){ 0 };
 	v.a = arena_new((size_t)1 << 20);
-	uint64_t head = dir_read_head(dir);
+	uint64_t head = records_only ? 0 : dir_read_head(dir);
 	enum rc rc = store_reader_open(&v.reader, dir, e);
 	if (rc != RC_OK)
 		goto done;
-	rc = index_view_open(&v.index, dir, e);
+	if (!records_only)
+		rc = index_view_open(&v.index, dir, e);
 	if (rc == RC_CORRUPT)
 		finding(&v, 0, "the dedupe index is damaged; remove index.mdb while stopped");
 	if (rc != RC_OK && rc != RC_CORRUPT && rc != RC_NOTFOUND)
@@ -202,4 +204,11 @@ done:
 	store_reader_close(v.reader);
 	arena_free(v.a);
 	return rc;
+}
+
+enum rc
+store_verify(const char *dir, uint64_t first, uint64_t last, store_finding_fn found, void *context,
+	struct store_verify_report *report, struct err *e)
+{
+	return verify_run(dir, first, last, false, found, context, report, e);
 }

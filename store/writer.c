@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "store/recover.h"
 #include "store/writer.h"
 
 /* Less than this free is a full disk, whatever error the write gave: a short write comes back from LMDB
@@ -264,6 +265,7 @@ writer_roll(struct store *s, struct err *e)
 	segment_release(s->segment);
 	s->segment = next;
 	s->segment_last = 0;
+	trainer_kick(s->trainer);
 	return RC_OK;
 }
 
@@ -356,6 +358,8 @@ finish(struct store *s, struct commit *c, enum rc rc, struct err *e)
 			rc = RC_IO;
 		e->rc = rc;
 		set_health(s, rc, e);
+		if (rc != RC_FULL)
+			recover_note_failure(s->dir, e);
 	}
 	answer(c->items, rc, e);
 	if (rc == RC_OK && c->puts > 0)

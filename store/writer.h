@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "store/index.h"
+#include "store/trainer.h"
 
 /* What the files of the writing side share. */
 
@@ -27,6 +28,7 @@ struct store {
 	int lock_fd, head_fd;
 	struct segment_set *set;
 	struct packer *packer;
+	struct trainer *trainer;
 
 	/* Guarded by lock. */
 	pthread_mutex_t lock;

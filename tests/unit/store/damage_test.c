@@ -138,7 +138,7 @@ flips_are_never_served(void **state)
 	assert_int_equal(in_child(verify_all, dir), ALL_RIGHT);
 	struct stat st;
 	assert_int_equal(stat(path, &st), 0);
-	const char *soak = getenv("HOOKLOG_TEST_SOAK");
+	const char *soak = getenv("TEST_SOAK");
 	unsigned rounds = soak != NULL ? 5000 : 300, reported = 0;
 	for (unsigned i = 0; i < rounds; i++) {
 		unsigned char *random = helper_noise(16, i + 1000), mask = (unsigned char)(1u << random[9] % 8);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "store/dir.h"
+#include "store/recover.h"
+#include "store/verify.h"
+
+#define NOTE "failed"
+/* Enough to meet damage near the end, little enough to be read at every start. */
+#define GLANCE_RECORDS 256
+#define NOTE_BYTES_MAX 4096
+
+void
+recover_note_failure(const char *dir, const struct err *e)
+{
+	struct buf text = buf_new(NOTE_BYTES_MAX);
+	struct err ignored;
+	char *path = dir_path(dir, NOTE);
+	buf_printf(&text, "%s\n", e->text);
+	/* On a disk that fails this may fail, too; the log line and the exit code say the same. */
+	if (fs_write(path, buf_bytes(&text), 0600, &ignored) != RC_OK)
+		log_err("log.failed", &ignored);
+	buf_free(&text);
+	free(path);
+}
+
+/* Asks the kernel to forget its copy of the segment; what is read afterwards comes from the disk. */
+static void
+forget_cached(const char *dir, uint64_t first_seq)
+{
+	char name[DIR_NAME_BYTES];
+	dir_segment_name(first_seq, name);
+	char *path = dir_path(dir, name);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+		close(fd);
+	}
+	free(path);
+}
+
+struct findings {
+	char first[512];
+};
+
+static void
+keep_first(uint64_t seq, const char *text, void *context)
+{
+	struct findings *f = context;
+	if (f->first[0] == '\0')
+		snprintf(f->first, sizeof f->first, "record %" PRIu64 ": %s", seq, text);
+}
+
+/* The child's whole life: checks, writes what it found into the pipe, and says how it went. */
+static void
+child(const char *dir, uint64_t first_seq, bool thorough, int out)
+{
+	struct findings f = { .first = "" };
+	struct store_verify_report report;
+	struct store_reader *r;
+	struct store_span span;
+	struct err e = { .text = "" };
+	uint64_t from = first_seq;
+	enum rc rc = RC_OK;
+	if (!thorough) {
+		rc = store_reader_open(&r, dir, &e);
+		if (rc == RC_OK)
+			rc = store_span(r, &span, &e);
+		if (rc == RC_OK && span.last_seq >= first_seq + GLANCE_RECORDS)
+			from = span.last_seq - GLANCE_RECORDS + 1;
+		if (rc == RC_OK)
+			store_reader_close(r);
+	}
+	if (rc == RC_OK)
+		rc = verify_run(dir, from, 0, true, keep_first, &f, &report, &e);
+	/* A new log whose first segment is empty, or gone with an unfinished start. */
+	if (rc == RC_NOTFOUND)
+		rc = RC_OK;
+	const char *text = f.first[0] != '\0' ? f.first : e.text;
+	if (rc != RC_OK && write(out, text, strlen(text)) < 0)
+		_exit(RC_IO);
+	_exit((int)rc);
+}
+
+static enum rc
+check_in_child(const char *dir, uint64_t first_seq, bool thorough, struct err *e)
+{
+	int pipe_fds[2], status = -1;
+	if (pipe2(pipe_fds, O_CLOEXEC) != 0)
+		return err_sys(e, RC_IO, NULL, errno, "make a pipe");
+	pid_t pid = fork();
+	if (pid < 0) {
+		int failed = errno;
+		close(pipe_fds[0]);
+		close(pipe_fds[1]);
+		return err_sys(e, RC_IO, NULL, failed, "fork");
+	}
+	if (pid == 0)
+		child(dir, first_seq, thorough, pipe_fds[1]);
+	close(pipe_fds[1]);
+	char text[512];
+	size_t len = 0;
+	ssize_t n;
+	while (len < sizeof text - 1 &&
+		((n = read(pipe_fds[0], text + len, sizeof text - 1 - len)) > 0 || (n < 0 && errno == EINTR)))
+		len += n > 0 ? (size_t)n : 0;
+	text[len] = '\0';
+	close(pipe_fds[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == RC_OK)
+		return RC_OK;
+	if (WIFSIGNALED(status))
+		return err_set(e, RC_CORRUPT, "log.damaged",
+			"reading the end of the log %s killed the reader (signal %d); run `hooklog log verify`",
+			dir, WTERMSIG(status));
+	return err_set(e, WEXITSTATUS(status) <= RC_IO ? (enum rc)WEXITSTATUS(status) : RC_CORRUPT,
+		WEXITSTATUS(status) == RC_INVALID ? "log.version" : "log.damaged", "%s: %s", dir, text);
+}
+
+enum rc
+recover_check(const char *dir, struct err *e)
+{
+	struct arena *a = arena_new(4096);
+	char *note = dir_path(dir, NOTE);
+	uint64_t *firsts;
+	size_t count;
+	enum rc rc = dir_segments(dir, a, &firsts, &count, e);
+	if (rc != RC_OK || count == 0)
+		goto done;
+	bool failed_before = fs_exists(note);
+	if (failed_before)
+		forget_cached(dir, firsts[count - 1]);
+	rc = check_in_child(dir, firsts[count - 1], failed_before, e);
+	if (rc == RC_OK && failed_before) {
+		LOG_WARN("log.failed", F_S("path", dir),
+			F_S("note", "the last run stopped after a failed write; the log is sound, going on"));
+		unlink(note);
+	}
+done:
+	free(note);
+	arena_free(a);
+	return rc;
+}

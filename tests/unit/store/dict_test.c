@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/store/helper.h"
+
+#include "store/writer.h"
+
+static void
+put_body(struct buf *body, unsigned i)
+{
+	buf_clear(body);
+	buf_printf(body, "{\"action\":\"opened\",\"number\":%u,\"pull_request\":{\"id\":%u,\"node_id\":\"PR_%08x\","
+		"\"url\":\"https://api.example.com/repos/acme/widgets-%u/pulls/%u\",\"state\":\"open\","
+		"\"user\":{\"login\":\"user-%u\",\"id\":%u,\"type\":\"User\",\"site_admin\":false}}}",
+		i, i * 7919, i * 2654435761u, i % 50, i, i % 300, i % 300 * 31);
+}
+
+static uint64_t
+stored_bytes(struct store_reader *r, uint64_t seq)
+{
+	struct arena *a = arena_new(1024);
+	const struct store_record *records;
+	size_t count;
+	struct err e;
+	assert_int_equal(store_read(r, seq, 1, 1, a, &records, &count, &e), RC_OK);
+	assert_int_equal(count, 1);
+	uint64_t bytes = records[0].stored_bytes;
+	arena_free(a);
+	return bytes;
+}
+
+/* Reads everything in another process, which has to take the dictionaries from the segments. */
+static void
+read_elsewhere(const char *dir, unsigned events)
+{
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct store_reader *r;
+		struct arena *a = arena_new(1 << 16);
+		struct buf body = buf_new(4096);
+		struct err e;
+		if (store_reader_open(&r, dir, &e) != RC_OK)
+			_exit(1);
+		for (unsigned i = 0; i < events;) {
+			const struct store_record *records;
+			size_t count;
+			arena_reset(a);
+			if (store_read(r, i + 1, 100, 1 << 20, a, &records, &count, &e) != RC_OK || count == 0)
+				_exit(2);
+			for (size_t j = 0; j < count; j++) {
+				put_body(&body, i++);
+				if (!bytes_equal(records[j].event.body, buf_bytes(&body)))
+					_exit(3);
+			}
+		}
+		_exit(0);
+	}
+	int status;
+	assert_true(waitpid(child, &status, 0) == child);
+	assert_int_equal(status, 0);
+}
+
+static void
+a_dictionary_is_trained_kept_and_carried_on(void **state)
+{
+	(void)state;
+	char *dir = helper_dir();
+	struct store_options options = { .dir = dir, .segment_bytes_max = 600000 };
+	struct store *s = helper_open_with(options);
+	struct store_reader *r;
+	struct buf body = buf_new(4096);
+	struct err e;
+	unsigned i = 0;
+	for (; i < 600; i++) {
+		put_body(&body, i);
+		helper_append_bytes(s, "", buf_bytes(&body));
+	}
+	trainer_drain(s->trainer);
+	put_body(&body, i++);
+	helper_append_bytes(s, "", buf_bytes(&body));
+	assert_int_equal(store_reader_from(s, &r, &e), RC_OK);
+	uint64_t plain = stored_bytes(r, 1), small = stored_bytes(r, i);
+	assert_true(small < plain * 2 / 3);
+	store_reader_close(r);
+	/* The next start goes on with it, and a segment opened later gets its own copy. */
+	store_close(s);
+	s = helper_open_with(options);
+	put_body(&body, i++);
+	helper_append_bytes(s, "", buf_bytes(&body));
+	assert_int_equal(store_reader_from(s, &r, &e), RC_OK);
+	assert_true(stored_bytes(r, i) < plain * 2 / 3);
+	assert_int_equal(writer_roll(s, &e), RC_OK);
+	put_body(&body, i++);
+	helper_append_bytes(s, "", buf_bytes(&body));
+	assert_true(stored_bytes(r, i) < plain * 2 / 3);
+	store_reader_close(r);
+	store_close(s);
+	read_elsewhere(dir, i);
+	helper_verify(dir, i, RC_OK);
+	buf_free(&body);
+	helper_remove(dir);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_dictionary_is_trained_kept_and_carried_on),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
