@@ -17,6 +17,8 @@
 	X(project_rebuild)                                                                         \
 	X(project_run)                                                                             \
 	X(project_status)                                                                          \
+	X(replay)                                                                                  \
+	X(simulate)                                                                                \
 	X(source_add)                                                                              \
 	X(source_list)                                                                             \
 	X(source_test)                                                                             \

@@ -60,8 +60,8 @@ http_client_new(struct http_client **c, const struct http_options *options, stru
 		return err_set(e, RC_IO, NULL, "libcurl cannot make a handle");
 	}
 	client->user_agent = options->user_agent != NULL ? options->user_agent : "hooklog";
-	client->connect_timeout_ms = options->connect_timeout_ms > 0 ? options->connect_timeout_ms :
-								       HTTP_CONNECT_TIMEOUT_MS;
+	client->connect_timeout_ms = options->connect_timeout_ms > 0 ? options->connect_timeout_ms
+								     : HTTP_CONNECT_TIMEOUT_MS;
 	client->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : HTTP_TIMEOUT_MS;
 	*c = client;
 	return RC_OK;
@@ -105,7 +105,8 @@ retry_after_s(struct bytes value)
 	memcpy(text, value.data, value.len);
 	text[value.len] = '\0';
 	if (strspn(text, "0123456789") == value.len) {
-		int64_t s = value.len > 9 ? HTTP_RETRY_AFTER_S_MAX : (int64_t)strtoll(text, NULL, 10);
+		int64_t s =
+			value.len > 9 ? HTTP_RETRY_AFTER_S_MAX : (int64_t)strtoll(text, NULL, 10);
 		return s < HTTP_RETRY_AFTER_S_MAX ? s : HTTP_RETRY_AFTER_S_MAX;
 	}
 	time_t at = curl_getdate(text, NULL);
@@ -124,7 +125,8 @@ trim(struct bytes b)
 		b.data++;
 		b.len--;
 	}
-	while (b.len > 0 && strchr(" \t\r\n", b.data[b.len - 1]) != NULL && b.data[b.len - 1] != '\0')
+	while (b.len > 0 && strchr(" \t\r\n", b.data[b.len - 1]) != NULL &&
+		b.data[b.len - 1] != '\0')
 		b.len--;
 	return b;
 }
@@ -178,7 +180,8 @@ check_url(const char *url, struct err *e)
 	if (code != CURLUE_OK) {
 		char shown[600];
 		url_for_people(url, shown, sizeof(shown));
-		return err_set(e, RC_INVALID, NULL, "%s is no URL: libcurl says %d", shown, (int)code);
+		return err_set(
+			e, RC_INVALID, NULL, "%s is no URL: libcurl says %d", shown, (int)code);
 	}
 	return RC_OK;
 }
@@ -227,7 +230,8 @@ append_header(struct curl_slist **list, const struct http_header *h, struct err 
 			(int)(h->name.len > 100 ? 100 : h->name.len), (const char *)h->name.data);
 	struct bytes value = trim(h->value);
 	for (size_t i = 0; i < h->value.len; i++)
-		if (h->value.data[i] == '\r' || h->value.data[i] == '\n' || h->value.data[i] == '\0')
+		if (h->value.data[i] == '\r' || h->value.data[i] == '\n' ||
+			h->value.data[i] == '\0')
 			return err_set(e, RC_INVALID, NULL,
 				"the value of header %.*s has a line break or NUL in it",
 				(int)(h->name.len > 100 ? 100 : h->name.len),
@@ -243,8 +247,8 @@ append_header(struct curl_slist **list, const struct http_header *h, struct err 
 }
 
 static enum rc
-make_headers(struct curl_slist **list, const struct http_header *headers, size_t count,
-	struct err *e)
+make_headers(
+	struct curl_slist **list, const struct http_header *headers, size_t count, struct err *e)
 {
 	bool accept = false, content_type = false;
 	for (size_t i = 0; i < count; i++) {
@@ -297,8 +301,8 @@ set_up(struct http_client *c, const char *method, const char *url, struct curl_s
 			strcmp(method, "PATCH") == 0;
 	if (has_body) {
 		curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
-		curl_easy_setopt(h, CURLOPT_POSTFIELDS,
-			body.len > 0 ? (const char *)body.data : "");
+		curl_easy_setopt(
+			h, CURLOPT_POSTFIELDS, body.len > 0 ? (const char *)body.data : "");
 	} else if (strcmp(method, "HEAD") == 0) {
 		curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
 	}

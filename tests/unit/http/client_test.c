@@ -134,7 +134,9 @@ client_new(int64_t timeout_ms)
 static void
 sends_exactly_what_was_given(void **state UNUSED)
 {
-	static const char *const answers[] = { "HTTP/1.1 202 Accepted\r\nContent-Length: 9\r\n\r\n{\"seq\":1}" };
+	static const char *const answers[] = {
+		"HTTP/1.1 202 Accepted\r\nContent-Length: 9\r\n\r\n{\"seq\":1}"
+	};
 	struct server s;
 	server_start(&s, answers, 1);
 	struct http_client *c = client_new(0);
@@ -161,7 +163,8 @@ sends_exactly_what_was_given(void **state UNUSED)
 	assert_non_null(strstr(buf_cstr(&s.requests), "\r\nUser-Agent: hooklog\r\n"));
 	const char *first = strstr(buf_cstr(&s.requests), "\r\nX-First: 1\r\n");
 	assert_non_null(first);
-	assert_non_null(strstr(first, "\r\ncontent-TYPE: application/json\r\nX-Empty:\r\nX-First: 2\r\n"));
+	assert_non_null(
+		strstr(first, "\r\ncontent-TYPE: application/json\r\nX-Empty:\r\nX-First: 2\r\n"));
 	assert_non_null(strstr(buf_cstr(&s.requests), "\r\nContent-Length: 6\r\n"));
 	assert_memory_equal(s.requests.data + s.requests.len - sizeof(body), body, sizeof(body));
 	http_response_free(&response);
@@ -184,8 +187,8 @@ a_large_body_goes_out_whole_and_without_expect(void **state UNUSED)
 	struct err e;
 	char url[128];
 	url_of(&s, "/", url, sizeof(url));
-	assert_int_equal(http_request(c, "POST", url, NULL, 0, (struct bytes){ body, len },
-				 &response, &e),
+	assert_int_equal(
+		http_request(c, "POST", url, NULL, 0, (struct bytes){ body, len }, &response, &e),
 		RC_OK);
 	server_stop(&s);
 	assert_true(s.requests.len > len);
@@ -259,14 +262,17 @@ reads_retry_after_in_both_forms(void **state UNUSED)
 	struct tm tm;
 	gmtime_r(&at, &tm);
 	strftime(future, sizeof(future),
-		"HTTP/1.1 503 x\r\nRetry-After: %a, %d %b %Y %H:%M:%S GMT\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 503 x\r\nRetry-After: %a, %d %b %Y %H:%M:%S GMT\r\nContent-Length: "
+		"0\r\n\r\n",
 		&tm);
 	const char *const answers[] = {
 		"HTTP/1.1 429 x\r\nretry-after:  7 \r\nContent-Length: 0\r\n\r\n",
 		future,
 		"HTTP/1.1 503 x\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n",
-		"HTTP/1.1 503 x\r\nRetry-After: Thu, 01 Jan 1998 00:00:00 GMT\r\nContent-Length: 0\r\n\r\n",
-		"HTTP/1.1 103 Early\r\nRetry-After: 5\r\n\r\nHTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 503 x\r\nRetry-After: Thu, 01 Jan 1998 00:00:00 GMT\r\nContent-Length: "
+		"0\r\n\r\n",
+		"HTTP/1.1 103 Early\r\nRetry-After: 5\r\n\r\nHTTP/1.1 503 x\r\nContent-Length: "
+		"0\r\n\r\n",
 	};
 	struct server s;
 	server_start(&s, answers, COUNT_OF(answers));
@@ -302,7 +308,8 @@ caps_the_answer(void **state UNUSED)
 	buf_printf(&answer, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", len);
 	for (size_t i = 0; i < len; i++)
 		buf_put_char(&answer, 'z');
-	const char *const answers[] = { buf_cstr(&answer), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" };
+	const char *const answers[] = { buf_cstr(&answer),
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" };
 	struct server s;
 	server_start(&s, answers, 2);
 	struct http_client *c = client_new(0);
@@ -330,7 +337,8 @@ refuses_what_cannot_be_sent(void **state UNUSED)
 	static const char *const urls[] = { "ftp://127.0.0.1/", "file:///etc/hostname", "127.0.0.1",
 		"http://", "http://a b/", "" };
 	for (size_t i = 0; i < COUNT_OF(urls); i++)
-		assert_int_equal(http_request(c, "GET", urls[i], NULL, 0, bytes_str(""), &response, &e),
+		assert_int_equal(
+			http_request(c, "GET", urls[i], NULL, 0, bytes_str(""), &response, &e),
 			RC_INVALID);
 	static const struct http_header bad[] = {
 		{ { (const unsigned char *)"A b", 3 }, { (const unsigned char *)"x", 1 } },
@@ -340,8 +348,10 @@ refuses_what_cannot_be_sent(void **state UNUSED)
 		{ { (const unsigned char *)"A", 1 }, { (const unsigned char *)"x\n", 2 } },
 		{ { (const unsigned char *)"A", 1 }, { (const unsigned char *)"x\0y", 3 } },
 		{ { (const unsigned char *)"host", 4 }, { (const unsigned char *)"x", 1 } },
-		{ { (const unsigned char *)"Content-Length", 14 }, { (const unsigned char *)"1", 1 } },
-		{ { (const unsigned char *)"Transfer-Encoding", 17 }, { (const unsigned char *)"x", 1 } },
+		{ { (const unsigned char *)"Content-Length", 14 },
+			{ (const unsigned char *)"1", 1 } },
+		{ { (const unsigned char *)"Transfer-Encoding", 17 },
+			{ (const unsigned char *)"x", 1 } },
 	};
 	for (size_t i = 0; i < COUNT_OF(bad); i++)
 		assert_int_equal(http_request(c, "POST", "http://127.0.0.1:1/", &bad[i], 1,
@@ -384,7 +394,8 @@ static void
 gives_up_after_the_timeout(void **state UNUSED)
 {
 	/* Promises more than it sends, then waits for the next request, which never comes. */
-	static const char *const answers[] = { "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nabc", "" };
+	static const char *const answers[] = { "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nabc",
+		"" };
 	struct server s;
 	server_start(&s, answers, 2);
 	struct http_client *c = client_new(200);

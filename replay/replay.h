@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REPLAY_REPLAY_H
+#define REPLAY_REPLAY_H
+
+#include "store/store.h"
+
+/* Sends recorded events again, in the order of the log, one at a time: docs/replay.md. One thread.
+ */
+
+/* Which events. Zero and NULL mean "any"; all conditions must hold. Strings are borrowed. */
+struct replay_select {
+	uint64_t from_seq, to_seq; /* inclusive */
+	bool has_since, has_until;
+	int64_t since_us, until_us; /* of received_at; since inclusive, until exclusive */
+	const char *sources;        /* names with commas between them */
+	const char *events;         /* with commas; "pull_request.closed" also names the action */
+	const char *repository;     /* "owner/name" in any case, or the numeric id */
+	const char *delivery;
+};
+
+/* A selection made ready for matching. */
+struct replay_filter;
+
+/* Borrows select until replay_filter_free. RC_INVALID: an empty item in a list, or a repository
+ * that is neither owner/name nor a number. */
+enum rc replay_filter_new(
+	struct replay_filter **f, const struct replay_select *select, struct err *e) MUST_CHECK;
+void replay_filter_free(struct replay_filter *f);
+
+/* Whether ev is selected by anything but sequence and time. A payload that is no JSON, or names no
+ * repository or action, does not match a condition on it. a: scratch, for this call only. */
+bool replay_filter_matches(const struct replay_filter *f, const struct event *ev, struct arena *a);
+
+/* First and last sequence the selection can hold in the log of r; *from > *to: none. A range
+ * without an end stops at what is the end now, so a replay into its own log is finite. RC_NOTFOUND
+ * (id replay.range-gone): from_seq is before the first event still held. RC_IO, RC_CORRUPT. */
+enum rc replay_range(struct store_reader *r, const struct replay_select *select, uint64_t *from,
+	uint64_t *to, struct err *e) MUST_CHECK;
+
+struct replay_result {
+	uint64_t sent;
+	uint64_t refused;
+	uint64_t retried;             /* attempts beyond the first ones */
+	uint64_t scanned;             /* events looked at */
+	uint64_t body_bytes;          /* of the events sent */
+	uint64_t from_seq, to_seq;    /* what the selection came to; from_seq > to_seq: nothing */
+	uint64_t first_seq, last_seq; /* of the events sent or, in a dry run, to be sent; 0: none */
+	uint64_t next_seq;            /* where to go on; to_seq + 1 when all is done */
+	int64_t elapsed_us;
+	bool interrupted;
+	bool complete; /* the whole selection was gone through; with refused > 0 not all arrived */
+};
+
+struct replay_options {
+	struct replay_select select;
+	const char *target;       /* "-", a path, "file:PATH", "http://...", "https://..." */
+	struct bytes secret;      /* signs for an HTTP target; empty: no signature */
+	bool force;               /* overwrite a file */
+	bool keep_going;          /* pass over refused events */
+	uint64_t retries;         /* per event */
+	uint64_t rate;            /* events per second; 0: no limit */
+	uint64_t limit;           /* events to send; 0: no limit */
+	int64_t backoff_first_ms; /* wait before the first retry, doubled each time; 0: 500 */
+	int stop_fd;              /* readable: stop after the event in flight; -1: never */
+	/* May be NULL. Called after each event that was looked at. */
+	void (*progress)(const struct replay_result *so_far, void *context);
+	/* May be NULL. Called for each event the target refused; why is borrowed. */
+	void (*refused)(uint64_t seq, const struct err *why, void *context);
+	void *context;
+};
+
+/* Sends what is selected. *result is valid whatever is returned.
+ * RC_OK: gone through or interrupted; result says which.
+ * RC_INVALID: wrong selection or target, nothing was sent. RC_CONFLICT: the target is the log
+ * itself (id replay.loop) or the file exists. RC_DENIED (id replay.refused): the target refused
+ * event next_seq. RC_AGAIN (id replay.unreachable): no answer, or 429 or 5xx, after all retries, to
+ * event next_seq. RC_NOTFOUND, RC_CORRUPT, RC_FULL, RC_IO. */
+enum rc replay_run(struct store_reader *r, const struct replay_options *options,
+	struct replay_result *result, struct err *e) MUST_CHECK;
+
+struct replay_count {
+	struct bytes event;
+	uint64_t events, body_bytes;
+};
+
+/* What replay_run would send: fills *result (sent counts what would be) and *counts in a, one per
+ * event name, most frequent first. Errors as replay_run. The target may be NULL. */
+enum rc replay_plan(struct store_reader *r, const struct replay_options *options, struct arena *a,
+	struct replay_result *result, const struct replay_count **counts, size_t *count,
+	struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REPLAY_TARGET_H
+#define REPLAY_TARGET_H
+
+#include "store/store.h"
+
+/* A kind of target: one file replay/target_<name>.c with one constant, and its row in
+ * replay/target.c. */
+
+struct replay_target_options {
+	const char *spec; /* what was given as --target */
+	struct bytes secret;
+	bool force;
+	unsigned char log_id[STORE_LOG_ID_BYTES];
+};
+
+struct replay_answer {
+	int64_t retry_after_s; /* what the target asks for; -1: nothing */
+	bool about_event;      /* with RC_AGAIN: another event may well be taken */
+};
+
+struct replay_target_kind {
+	const char *name;
+	/* Whether spec names a target of this kind. The rows are asked in order. */
+	bool (*accepts)(const char *spec);
+	/* Makes *state, owned until close. options is borrowed until then. RC_INVALID, RC_CONFLICT,
+	 * RC_IO. */
+	enum rc (*open)(void **state, const struct replay_target_options *options, struct err *e);
+	/* RC_OK: delivered. RC_AGAIN: not now. RC_DENIED: the target refused this event. Anything
+	 * else: there is no use in going on. */
+	enum rc (*send)(
+		void *state, const struct event *ev, struct replay_answer *answer, struct err *e);
+	/* Makes what was sent final when complete, else throws away what is not; frees state. */
+	enum rc (*close)(void *state, bool complete, struct err *e);
+};
+
+extern const struct replay_target_kind replay_target_http;
+extern const struct replay_target_kind replay_target_ndjson;
+
+/* The kind of spec. RC_INVALID: no kind takes it. */
+enum rc replay_target_find(
+	const char *spec, const struct replay_target_kind **kind, struct err *e) MUST_CHECK;
+
+#endif
