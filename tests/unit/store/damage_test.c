@@ -103,7 +103,7 @@ in_child(enum outcome (*f)(const char *), const char *dir)
 		if (freopen("/dev/null", "w", stderr) == NULL)
 			_exit(WRONG);
 		alarm(5);
-		_exit(f(dir));
+		_exit((int)f(dir));
 	}
 	int status;
 	while (waitpid(child, &status, 0) < 0)
@@ -119,7 +119,7 @@ in_child(enum outcome (*f)(const char *), const char *dir)
 static void
 flip(const char *path, uint64_t where, unsigned char mask)
 {
-	unsigned char byte;
+	unsigned char byte = 0;
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	assert_true(fd >= 0 && pread(fd, &byte, 1, (off_t)where) == 1);
 	byte ^= mask;

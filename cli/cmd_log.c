@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "cli/cmd.h"
+#include "cli/commands.h"
+#include "cli/config.h"
+#include "store/store.h"
+
+/* Events read in one go by tail and show. */
+#define BATCH_EVENTS 256
+#define BATCH_BYTES ((size_t)8 * 1024 * 1024)
+/* One line of JSON: every byte of a body may become six. */
+#define LINE_BYTES_MAX (7 * LIMIT_RECORD_BYTES)
+#define TAIL_DEFAULT 10
+/* How long a wait may take before it starts again; a stop ends it at once. */
+#define WAIT_MS 60000
+
+/* Appends text for a terminal: what is not printable ASCII shows as "?", "-" when there is nothing. */
+static void
+put_plain(struct buf *out, struct bytes text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		buf_put_char(out, text.data[i] > 0x20 && text.data[i] < 0x7f ? (char)text.data[i] : '?');
+	if (text.len == 0)
+		buf_put_char(out, '-');
+}
+
+static void
+put_line(struct buf *out, const struct event *ev)
+{
+	char at[CLOCK_TEXT_BYTES];
+	clock_format_us(ev->received_at_us, at);
+	buf_printf(out, "%8" PRIu64 "  %s  ", ev->seq, at);
+	put_plain(out, ev->source);
+	buf_put_str(out, "  ");
+	put_plain(out, ev->event);
+	buf_put_str(out, "  ");
+	put_plain(out, ev->delivery);
+	buf_printf(out, "  %zu B%s\n", ev->body.len,
+		(ev->flags & EVENT_FLAG_KEY_REUSED) != 0 ? "  delivery id reused" : "");
+}
+
+static void
+put_event(struct buf *out, const struct event *ev, bool json)
+{
+	if (!json) {
+		put_line(out, ev);
+		return;
+	}
+	event_put_json(out, ev);
+	buf_put_char(out, '\n');
+}
+
+/* Prints records one by one, so that memory stays at one line. */
+static bool
+print_records(const struct store_record *records, size_t count, bool json)
+{
+	struct buf out = buf_new(LINE_BYTES_MAX);
+	bool ok = true;
+	for (size_t i = 0; ok && i < count; i++) {
+		buf_clear(&out);
+		put_event(&out, &records[i].event, json);
+		ok = cmd_print(&out);
+	}
+	buf_free(&out);
+	return ok && fflush(stdout) == 0;
+}
+
+static enum rc
+open_log(const struct cli_call *call, struct arena *a, struct config *c, struct store_reader **r,
+	struct err *e)
+{
+	enum rc rc = config_load(c, call, a, NULL, e);
+	return rc == RC_OK ? store_reader_open(r, c->log_dir, e) : rc;
+}
+
+/* ---- log tail ---- */
+
+static const struct cli_option tail_options[] = {
+	{ "count", CLI_U64, "N", "events to start with, default 10" },
+	{ "follow", CLI_FLAG, NULL, "go on with events as they arrive, until interrupted" },
+};
+
+/* Prints from seq on: to the end, or for ever. */
+static int
+tail(struct store_reader *r, uint64_t seq, bool follow, bool json, int stop_fd)
+{
+	struct arena *a = arena_new((size_t)1 << 16);
+	const struct store_record *records;
+	size_t count;
+	struct err e = { 0 };
+	int code = EXIT_DONE;
+	while (!cmd_stopped(stop_fd)) {
+		arena_reset(a);
+		if (store_read(r, seq, BATCH_EVENTS, BATCH_BYTES, a, &records, &count, &e) != RC_OK) {
+			code = cmd_fail(&e);
+			break;
+		}
+		if (!print_records(records, count, json)) {
+			code = EXIT_FAILED;
+			break;
+		}
+		seq += count;
+		if (count > 0)
+			continue;
+		if (!follow)
+			break;
+		enum rc rc = store_wait(r, seq - 1, WAIT_MS, stop_fd, &e);
+		if (rc != RC_OK && rc != RC_AGAIN) {
+			code = cmd_fail(&e);
+			break;
+		}
+	}
+	arena_free(a);
+	return code;
+}
+
+static int
+run_tail(const struct cli_call *call)
+{
+	struct arena *a = arena_new(4096);
+	struct config c;
+	struct store_reader *r = NULL;
+	struct store_span span;
+	struct err e = { 0 };
+	const struct cli_value *wanted = cli_option(call, "count");
+	uint64_t count = wanted->given ? wanted->u64 : TAIL_DEFAULT;
+	bool follow = cli_option(call, "follow")->given;
+	int stop_fd = -1, code = EXIT_DONE;
+	enum rc rc = open_log(call, a, &c, &r, &e);
+	if (rc == RC_OK)
+		rc = store_span(r, &span, &e);
+	if (rc == RC_OK && follow && (stop_fd = cmd_stop_fd(&e)) < 0)
+		rc = e.rc;
+	if (rc != RC_OK) {
+		code = cmd_fail(&e);
+		goto done;
+	}
+	uint64_t from = span.last_seq >= count ? span.last_seq - count + 1 : 1;
+	if (from < span.first_seq)
+		from = span.first_seq;
+	code = tail(r, from, follow, call->json, stop_fd);
+done:
+	if (stop_fd >= 0)
+		close(stop_fd);
+	store_reader_close(r);
+	arena_free(a);
+	return code;
+}
+
+const struct cli_command cmd_log_tail = {
+	.name = "log tail",
+	.args_help = "",
+	.summary = "Print the newest events, and with --follow those that arrive",
+	.details = "One line per event: number, time of arrival (UTC), source, event, delivery id, size.\n"
+		   "With --json one JSON object per line, the body included (docs/reference/ndjson.md).\n",
+	.options = tail_options,
+	.option_count = COUNT_OF(tail_options),
+	.run = run_tail,
+};
+
+/* ---- log show ---- */
+
+static const struct cli_option show_options[] = {
+	{ "body", CLI_FLAG, NULL, "print nothing but the bodies, byte for byte" },
+};
+
+static void
+put_field(struct buf *out, const char *name, struct bytes value)
+{
+	buf_printf(out, "%-13s ", name);
+	put_plain(out, value);
+	buf_put_char(out, '\n');
+}
+
+/* Everything of the envelope, then the body when a terminal can take it. */
+static void
+put_details(struct buf *out, const struct store_record *record)
+{
+	const struct event *ev = &record->event;
+	char at[CLOCK_TEXT_BYTES];
+	clock_format_us(ev->received_at_us, at);
+	buf_printf(out, "seq           %" PRIu64 "\nreceived      %s\norigin        %s\n", ev->seq, at,
+		event_origin_name(ev->origin));
+	put_field(out, "source", ev->source);
+	put_field(out, "provider", ev->provider);
+	put_field(out, "event", ev->event);
+	put_field(out, "delivery", ev->delivery);
+	put_field(out, "hook", ev->hook);
+	put_field(out, "verified by", ev->scheme);
+	put_field(out, "key", ev->key_id);
+	put_field(out, "method", ev->method);
+	put_field(out, "path", ev->path);
+	put_field(out, "query", ev->query);
+	put_field(out, "remote", ev->remote);
+	if ((ev->flags & EVENT_FLAG_KEY_REUSED) != 0)
+		buf_printf(out, "same key as   %" PRIu64 "\n", ev->same_key_seq);
+	buf_put_str(out, "body sha256   ");
+	buf_put_hex(out, ev->body_sha256, SHA256_BYTES);
+	buf_put_str(out, "\nchain         ");
+	buf_put_hex(out, record->chain, STORE_CHAIN_BYTES);
+	buf_printf(out, "\nstored        %" PRIu64 " B for a body of %zu B\n", record->stored_bytes,
+		ev->body.len);
+	for (size_t i = 0; i < ev->header_count; i++) {
+		buf_put_str(out, "header        ");
+		put_plain(out, ev->headers[i].name);
+		buf_put_str(out, ": ");
+		put_plain(out, ev->headers[i].value);
+		buf_put_char(out, '\n');
+	}
+	buf_put_char(out, '\n');
+	/* A body is somebody else's text: no escape sequences for the terminal. */
+	bool plain = utf8_valid(ev->body) &&
+		(ev->body.len == 0 || memchr(ev->body.data, 0x1b, ev->body.len) == NULL);
+	if (plain)
+		buf_put_bytes(out, ev->body);
+	else
+		buf_put_str(out, "(not text; --body writes it out)");
+	buf_put_char(out, '\n');
+}
+
+static bool
+parse_seq(const char *text, uint64_t *seq)
+{
+	char *end;
+	errno = 0;
+	unsigned long long v = strtoull(text, &end, 10);
+	*seq = (uint64_t)v;
+	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && v > 0;
+}
+
+static enum rc
+show_one(struct store_reader *r, const char *text, const struct cli_call *call, struct arena *a,
+	struct buf *out, struct err *e)
+{
+	const struct store_record *record;
+	size_t count;
+	uint64_t seq;
+	if (!parse_seq(text, &seq))
+		return err_set(e, RC_INVALID, NULL, "%s is no event number", text);
+	enum rc rc = store_read(r, seq, 1, 1, a, &record, &count, e);
+	if (rc == RC_OK && count == 0)
+		rc = err_set(e, RC_NOTFOUND, NULL, "there is no event %" PRIu64 " yet", seq);
+	if (rc != RC_OK)
+		return rc;
+	if (cli_option(call, "body")->given)
+		buf_put_bytes(out, record->event.body);
+	else if (call->json)
+		put_event(out, &record->event, true);
+	else
+		put_details(out, record);
+	return RC_OK;
+}
+
+static int
+run_show(const struct cli_call *call)
+{
+	struct arena *a = arena_new(4096), *event = arena_new((size_t)1 << 16);
+	struct buf out = buf_new(LINE_BYTES_MAX);
+	struct config c;
+	struct store_reader *r = NULL;
+	struct err e = { 0 };
+	int code = EXIT_DONE;
+	if (open_log(call, a, &c, &r, &e) != RC_OK) {
+		code = cmd_fail(&e);
+		goto done;
+	}
+	for (size_t i = 0; code == EXIT_DONE && i < call->arg_count; i++) {
+		arena_reset(event);
+		buf_clear(&out);
+		if (show_one(r, call->args[i], call, event, &out, &e) != RC_OK)
+			code = cmd_fail(&e);
+		else if (!cmd_print(&out))
+			code = EXIT_FAILED;
+	}
+done:
+	store_reader_close(r);
+	buf_free(&out);
+	arena_free(event);
+	arena_free(a);
+	return code;
+}
+
+const struct cli_command cmd_log_show = {
+	.name = "log show",
+	.args_help = "SEQ...",
+	.args_min = 1,
+	.args_max = CLI_ARGS_MAX,
+	.summary = "Print events by number, with everything known of them",
+	.details = "With --body the exact bytes that were received and nothing else, as in\n"
+		   "  hooklog log show 42 --body | jq .\n",
+	.options = show_options,
+	.option_count = COUNT_OF(show_options),
+	.run = run_show,
+};
+
+/* ---- log stat ---- */
+
+static void
+put_stat_json(struct buf *out, const struct store_span *span, const struct store_segment_stat *s, size_t n,
+	uint64_t bytes)
+{
+	buf_put_str(out, "{\"log_id\":\"");
+	buf_put_hex(out, span->log_id, STORE_LOG_ID_BYTES);
+	buf_printf(out, "\",\"first_seq\":%" PRIu64 ",\"last_seq\":%" PRIu64 ",\"bytes\":%" PRIu64
+			",\"segments\":[",
+		span->first_seq, span->last_seq, bytes);
+	for (size_t i = 0; i < n; i++) {
+		char first_at[CLOCK_TEXT_BYTES], last_at[CLOCK_TEXT_BYTES];
+		clock_format_us(s[i].first_at_us, first_at);
+		clock_format_us(s[i].last_at_us, last_at);
+		buf_printf(out,
+			"%s{\"name\":\"%s\",\"first_seq\":%" PRIu64 ",\"last_seq\":%" PRIu64
+			",\"bytes\":%" PRIu64 ",\"first_at\":\"%s\",\"last_at\":\"%s\",\"sealed\":%s}",
+			i > 0 ? "," : "", s[i].name, s[i].first_seq, s[i].last_seq, s[i].file_bytes,
+			first_at, last_at, s[i].sealed ? "true" : "false");
+	}
+	buf_put_str(out, "]}\n");
+}
+
+static void
+put_stat(struct buf *out, const char *dir, const struct store_span *span,
+	const struct store_segment_stat *s, size_t n, uint64_t bytes)
+{
+	buf_printf(out, "log       %s\nid        ", dir);
+	buf_put_hex(out, span->log_id, STORE_LOG_ID_BYTES);
+	if (span->last_seq == 0)
+		buf_put_str(out, "\nevents    none yet\n");
+	else
+		buf_printf(out, "\nevents    %" PRIu64 " to %" PRIu64 "\n", span->first_seq, span->last_seq);
+	buf_printf(out, "on disk   %.1f MiB in %zu segments\n", (double)bytes / (1024.0 * 1024.0), n);
+	for (size_t i = 0; i < n; i++) {
+		char last_at[CLOCK_TEXT_BYTES];
+		clock_format_us(s[i].last_at_us, last_at);
+		buf_printf(out, "  %s  %8" PRIu64 " events  %8.1f MiB  %s  last %s\n", s[i].name,
+			s[i].last_seq == 0 ? 0 : s[i].last_seq - s[i].first_seq + 1,
+			(double)s[i].file_bytes / (1024.0 * 1024.0), s[i].sealed ? "sealed" : "open  ",
+			s[i].last_seq == 0 ? "-" : last_at);
+	}
+}
+
+static int
+run_stat(const struct cli_call *call)
+{
+	struct arena *a = arena_new(4096);
+	struct buf out = buf_new(LIMIT_TEXT_BYTES);
+	struct config c;
+	struct store_reader *r = NULL;
+	struct store_span span;
+	const struct store_segment_stat *segments;
+	size_t count;
+	uint64_t bytes = 0;
+	struct err e = { 0 };
+	int code = EXIT_DONE;
+	enum rc rc = open_log(call, a, &c, &r, &e);
+	if (rc == RC_OK)
+		rc = store_span(r, &span, &e);
+	if (rc == RC_OK)
+		rc = store_segments(r, a, &segments, &count, &e);
+	if (rc != RC_OK) {
+		code = cmd_fail(&e);
+		goto done;
+	}
+	for (size_t i = 0; i < count; i++)
+		bytes += segments[i].file_bytes;
+	if (call->json)
+		put_stat_json(&out, &span, segments, count, bytes);
+	else
+		put_stat(&out, c.log_dir, &span, segments, count, bytes);
+	if (!cmd_print(&out))
+		code = EXIT_FAILED;
+done:
+	store_reader_close(r);
+	buf_free(&out);
+	arena_free(a);
+	return code;
+}
+
+const struct cli_command cmd_log_stat = {
+	.name = "log stat",
+	.args_help = "",
+	.summary = "Print the log's id, its range and its segments",
+	.run = run_stat,
+};
