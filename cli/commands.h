@@ -12,6 +12,10 @@
 	X(docs_cli)                                                                                \
 	X(docs_config)                                                                             \
 	X(ingest)                                                                                  \
+	X(log_show)                                                                                \
+	X(log_stat)                                                                                \
+	X(log_tail)                                                                                \
+	X(log_verify)                                                                              \
 	X(project_check)                                                                           \
 	X(project_parked)                                                                          \
 	X(project_rebuild)                                                                         \
