@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who may include whom. Arrows only point downwards, siblings never include each other, and each
+// third-party header has one owner folder.
+import { test, assert } from '../lib/harness.mjs';
+import { root } from '../lib/hooklog.mjs';
+import { files, lines, madeUpTree, read } from '../lib/tree.mjs';
+
+const stores = ['store', 'pg', 'http'];
+const services = ['ingest', 'projector', 'replay', 'simulate'];
+const below = {
+	base: [],
+	event: ['base'],
+	...Object.fromEntries(stores.map((name) => [name, ['event', 'base']])),
+	sql: [],
+	...Object.fromEntries(services.map((name) => [name, [...stores, 'event', 'base']])),
+	cli: [...services, ...stores, 'event', 'base'],
+};
+below.projector.push('sql');
+
+const owners = [
+	[/^openssl\//, 'base'], [/^ini\.h$/, 'base'],
+	[/^msgpack/, 'event'],
+	[/^lmdb\.h$/, 'store'], [/^(zstd|zdict|zstd_errors)\.h$/, 'store'], [/^xxhash\.h$/, 'store'],
+	[/^(libpq-fe|libpq\/.*|postgres_ext)(\.h)?$/, 'pg'],
+	[/^curl\//, 'http'],
+	[/^microhttpd\.h$/, 'ingest'],
+];
+// What the C library and the compiler bring.
+const system = new Set(`assert ctype dirent emmintrin errno fcntl float grp inttypes limits locale math netdb
+	poll pthread pwd semaphore setjmp signal spawn stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib
+	stdnoreturn string strings termios time unistd arm_neon`.split(/\s+/).map((name) => `${name}.h`));
+const systemFolders = /^(sys|arpa|netinet|linux)\//;
+
+export function breaches(tree) {
+	const problems = [];
+	const folders = Object.keys(below);
+	for (const name of files(tree, /\.[ch]$/)) {
+		const folder = name.split('/')[0];
+		if (!folders.includes(folder)) {
+			if (folder !== 'tests' && folder !== 'tools')
+				problems.push(`${name}: the folder ${folder} has no layer; add it to tests/checks/layers.mjs`);
+			continue;
+		}
+		read(tree, name).split('\n').forEach((line, index) => {
+			const match = /^\s*#\s*include\s*([<"])([^>"]+)[>"]/.exec(line);
+			if (!match)
+				return;
+			const [, kind, header] = match;
+			const where = `${name}:${index + 1}`;
+			if (kind === '"') {
+				const target = header.split('/')[0];
+				if (!header.includes('/') || !folders.includes(target))
+					problems.push(`${where}: "${header}" is not written from the root`);
+				else if (target !== folder && !below[folder].includes(target))
+					problems.push(`${where}: ${folder} must not include ${target}`);
+				return;
+			}
+			const owner = owners.find(([pattern]) => pattern.test(header));
+			if (owner && owner[1] !== folder)
+				problems.push(`${where}: <${header}> belongs to ${owner[1]}`);
+			else if (!owner && !system.has(header) && !systemFolders.test(header))
+				problems.push(`${where}: <${header}> has no owner; add it to tests/checks/layers.mjs`);
+		});
+	}
+	return problems;
+}
+
+test('the layers are kept', () => {
+	const problems = breaches(root);
+	assert.equal(problems.length, 0, lines(problems));
+});
+
+test('a breach is found', (t) => {
+	const bad = {
+		'base/a.c': '#include "event/event.h"\n',
+		'event/a.h': '#include "store/store.h"\n',
+		'store/a.c': '#include "pg/pg.h"\n',
+		'pg/a.c': '#include <lmdb.h>\n',
+		'ingest/a.c': '#include "projector/projector.h"\n',
+		'replay/a.c': '  # include  <curl/curl.h>\n',
+		'projector/a.c': '#include "cli/cmd.h"\n',
+		'simulate/a.c': '#include "simulate.h"\n',
+		'cli/a.c': '#include <libpq-fe.h>\n',
+		'http/a.c': '#include <jansson.h>\n',
+		'extra/a.c': '\n',
+	};
+	const problems = breaches(madeUpTree(t, bad));
+	for (const name of Object.keys(bad))
+		assert.equal(problems.filter((p) => p.startsWith(`${name}:`)).length, 1, `${name}${lines(problems)}`);
+	assert.equal(problems.length, Object.keys(bad).length);
+});
+
+test('what is allowed passes', (t) => {
+	assert.deepEqual(breaches(madeUpTree(t, {
+		'cli/a.c': '#include <poll.h>\n#include "ingest/ingest.h"\n#include "store/store.h"\n#include "base/base.h"\n',
+		'ingest/provider/a.c': '#include <sys/socket.h>\n#include "ingest/provider.h"\n#include "event/event.h"\n',
+		'projector/a.c': '#include "sql/sql.h"\n#include "pg/pg.h"\n',
+		'store/a.c': '#include <lmdb.h>\n',
+		'tests/unit/x.c': '#include <cmocka.h>\n',
+	})), []);
+});
