@@ -1,37 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/cli.h"
+#include "base/cli_help.h"
 #include "base/clock.h"
 #include "base/limits.h"
 
 #define WORD_MAX 63
 #define ID NULL /* a usage error needs no page: its text says it all */
-
-/* The options every command takes. */
-static const struct cli_option global_options[] = {
-	{ "config", CLI_STRING, "FILE", "configuration file; default: hooklog.conf in the data folder" },
-	{ "data", CLI_STRING, "DIR", "data folder; same as the key data.dir" },
-	{ "json", CLI_FLAG, NULL, "JSON on stdout, for programs" },
-	{ "help", CLI_FLAG, NULL, "what this command does and takes" },
-};
-
-enum global { GLOBAL_CONFIG, GLOBAL_DATA, GLOBAL_JSON, GLOBAL_HELP };
-
-static const struct {
-	enum cli_exit code;
-	const char *meaning;
-} exit_codes[] = {
-	{ EXIT_DONE, "done" },
-	{ EXIT_FAILED, "failed for a reason without a code of its own" },
-	{ EXIT_USAGE, "wrong command line" },
-	{ EXIT_NOTFOUND, "what was asked for does not exist" },
-	{ EXIT_CONFIG, "wrong configuration" },
-	{ EXIT_LOG, "the log is locked by another process, full or unavailable" },
-	{ EXIT_POSTGRES, "PostgreSQL is unavailable or refuses" },
-	{ EXIT_PARTIAL, "done in part; the output says what is missing" },
-	{ EXIT_DAMAGE, "a check found damage or differences" },
-	{ EXIT_CONFLICT, "log and tables belong to different histories or definitions" },
-	{ EXIT_INTERRUPTED, "interrupted by SIGINT or SIGTERM before it was done" },
-};
 
 /* ---- near misses ---- */
 
@@ -86,69 +59,6 @@ cli_nearest(const char *word, const char *const *candidates, size_t count)
 	return nearest;
 }
 
-/* ---- help ---- */
-
-static void
-put_option(struct buf *out, const struct cli_option *o)
-{
-	char left[64];
-	snprintf(left, sizeof left, "--%s%s%s", o->name, o->metavar == NULL ? "" : " ",
-		o->metavar == NULL ? "" : o->metavar);
-	buf_printf(out, "  %-26s %s\n", left, o->help);
-}
-
-static void
-put_usage(struct buf *out, const struct cli_command *c)
-{
-	buf_printf(out, "hooklog %s%s%s%s", c->name, c->option_count > 0 ? " [options]" : "",
-		c->args_help[0] == '\0' ? "" : " ", c->args_help);
-}
-
-static void
-put_command_help(struct buf *out, const struct cli_command *c)
-{
-	buf_put_str(out, "usage: ");
-	put_usage(out, c);
-	buf_printf(out, "\n\n%s\n", c->summary);
-	if (c->details != NULL)
-		buf_printf(out, "\n%s", c->details);
-	if (c->option_count > 0)
-		buf_put_str(out, "\nOptions:\n");
-	for (size_t i = 0; i < c->option_count; i++)
-		put_option(out, &c->options[i]);
-	buf_put_str(out, "\nOptions of every command:\n");
-	for (size_t i = 0; i < COUNT_OF(global_options); i++)
-		put_option(out, &global_options[i]);
-}
-
-/* Whether the command is group's, which is the first of two words. */
-static bool
-in_group(const struct cli_command *c, const char *group)
-{
-	size_t len = strlen(group);
-	return strncmp(c->name, group, len) == 0 && c->name[len] == ' ';
-}
-
-static void
-put_overview(struct buf *out, const struct cli_command *const *commands, size_t count,
-	const char *group)
-{
-	if (group == NULL)
-		buf_put_str(out,
-			"usage: hooklog COMMAND [options]\n\nAn append-only log of webhooks and the "
-			"PostgreSQL tables made from it.\n\nCommands:\n");
-	else
-		buf_printf(out, "usage: hooklog %s COMMAND [options]\n\nCommands:\n", group);
-	for (size_t i = 0; i < count; i++) {
-		if (group == NULL || in_group(commands[i], group))
-			buf_printf(out, "  %-26s %s\n", commands[i]->name, commands[i]->summary);
-	}
-	buf_put_str(out, "\nOptions of every command:\n");
-	for (size_t i = 0; i < COUNT_OF(global_options); i++)
-		put_option(out, &global_options[i]);
-	buf_put_str(out, "\nhooklog help COMMAND tells more; hooklog --version tells the version.\n");
-}
-
 /* ---- finding the command ---- */
 
 static const struct cli_command *
@@ -169,7 +79,7 @@ static bool
 is_group(const struct cli_command *const *commands, size_t count, const char *word)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (in_group(commands[i], word))
+		if (cli_in_group(commands[i], word))
 			return true;
 	}
 	return false;
@@ -233,11 +143,11 @@ help(const struct cli_command *const *commands, size_t count, const char *first,
 			c = find_command(commands, count, first, NULL);
 	}
 	if (first == NULL)
-		put_overview(&out, commands, count, NULL);
+		cli_put_overview(&out, commands, count, NULL);
 	else if (c != NULL)
-		put_command_help(&out, c);
+		cli_put_command_help(&out, c);
 	else if (second == NULL && is_group(commands, count, first))
-		put_overview(&out, commands, count, first);
+		cli_put_overview(&out, commands, count, first);
 	else
 		rc = unknown_command(commands, count, first, second, e);
 	if (out.len > 0)
@@ -254,7 +164,7 @@ struct parser {
 	int argc, at;
 	const char *const *argv;
 	struct cli_call *call;
-	struct cli_value globals[COUNT_OF(global_options)];
+	struct cli_value globals[CLI_GLOBALS];
 	bool only_args; /* after -- */
 	struct err *e;
 };
@@ -310,12 +220,12 @@ static enum rc
 unknown_option(struct parser *p, const char *text, size_t len)
 {
 	const struct cli_command *c = p->call->command;
-	const char *names[CLI_OPTIONS_MAX + COUNT_OF(global_options)];
+	const char *names[CLI_OPTIONS_MAX + CLI_GLOBALS];
 	size_t count = 0;
 	for (size_t i = 0; c != NULL && i < c->option_count; i++)
 		names[count++] = c->options[i].name;
-	for (size_t i = 0; i < COUNT_OF(global_options); i++)
-		names[count++] = global_options[i].name;
+	for (size_t i = 0; i < CLI_GLOBALS; i++)
+		names[count++] = cli_global_options[i].name;
 	char word[WORD_MAX + 1] = "";
 	if (len > 2 && len - 2 <= WORD_MAX)
 		snprintf(word, sizeof word, "%.*s", (int)(len - 2), text + 2);
@@ -346,9 +256,9 @@ take_option(struct parser *p)
 		if (bytes_is(name, c->options[i].name))
 			return take_value(p, &c->options[i], inlined, &p->call->options[i]);
 	}
-	for (size_t i = 0; i < COUNT_OF(global_options); i++) {
-		if (bytes_is(name, global_options[i].name))
-			return take_value(p, &global_options[i], inlined, &p->globals[i]);
+	for (size_t i = 0; i < CLI_GLOBALS; i++) {
+		if (bytes_is(name, cli_global_options[i].name))
+			return take_value(p, &cli_global_options[i], inlined, &p->globals[i]);
 	}
 	return unknown_option(p, text, len);
 }
@@ -374,7 +284,7 @@ take_command(struct parser *p)
 	if (second != NULL && second[0] == '-')
 		second = NULL;
 	if (first == NULL) {
-		if (p->globals[GLOBAL_HELP].given)
+		if (p->globals[CLI_GLOBAL_HELP].given)
 			return help(p->commands, p->count, NULL, NULL, p->e);
 		return err_set(p->e, RC_INVALID, ID, "no command given; 'hooklog help' lists them");
 	}
@@ -396,7 +306,7 @@ take_command(struct parser *p)
 		ASSERT(c->option_count <= CLI_OPTIONS_MAX && c->args_max < CLI_ARGS_MAX);
 		return RC_OK;
 	}
-	bool wants_help = p->globals[GLOBAL_HELP].given;
+	bool wants_help = p->globals[CLI_GLOBAL_HELP].given;
 	for (int i = p->at; i < p->argc && second == NULL; i++)
 		wants_help |= strcmp(p->argv[i], "--help") == 0 || strcmp(p->argv[i], "-h") == 0;
 	if (wants_help)
@@ -426,7 +336,7 @@ take_rest(struct parser *p)
 		if (rc != RC_OK)
 			return rc;
 	}
-	if (p->globals[GLOBAL_HELP].given)
+	if (p->globals[CLI_GLOBAL_HELP].given)
 		return RC_OK;
 	if (surplus > 0)
 		return err_set(p->e, RC_INVALID, ID, "'%s' is one argument too many for 'hooklog %s%s%s'",
@@ -453,11 +363,11 @@ cli_parse(const struct cli_command *const *commands, size_t count, int argc,
 		rc = take_rest(&p);
 	if (rc != RC_OK)
 		return rc;
-	if (p.globals[GLOBAL_HELP].given)
+	if (p.globals[CLI_GLOBAL_HELP].given)
 		return help(commands, count, call->command->name, NULL, e);
-	call->config_path = p.globals[GLOBAL_CONFIG].text;
-	call->data_dir = p.globals[GLOBAL_DATA].text;
-	call->json = p.globals[GLOBAL_JSON].given;
+	call->config_path = p.globals[CLI_GLOBAL_CONFIG].text;
+	call->data_dir = p.globals[CLI_GLOBAL_DATA].text;
+	call->json = p.globals[CLI_GLOBAL_JSON].given;
 	return RC_OK;
 }
 
@@ -493,45 +403,4 @@ cli_exit_of(enum rc rc)
 		break;
 	}
 	return EXIT_FAILED;
-}
-
-/* ---- the reference page ---- */
-
-static void
-put_reference_options(struct buf *out, const struct cli_option *options, size_t count)
-{
-	buf_put_str(out, "| option | meaning |\n|---|---|\n");
-	for (size_t i = 0; i < count; i++)
-		buf_printf(out, "| `--%s%s%s` | %s |\n", options[i].name,
-			options[i].metavar == NULL ? "" : " ",
-			options[i].metavar == NULL ? "" : options[i].metavar, options[i].help);
-}
-
-void
-cli_put_reference(struct buf *out, const struct cli_command *const *commands, size_t count)
-{
-	buf_put_str(out, "# Command line\n\n<!-- Written by `ninja docs`. -->\n\n"
-			 "Data goes to stdout, messages and log lines to stderr.\n\n"
-			 "| command | what it does |\n|---|---|\n");
-	for (size_t i = 0; i < count; i++)
-		buf_printf(out, "| `hooklog %s` | %s |\n", commands[i]->name, commands[i]->summary);
-	buf_put_str(out, "\n## Options of every command\n\n");
-	put_reference_options(out, global_options, COUNT_OF(global_options));
-	buf_put_str(out, "\n`--` ends the options. An option's value is the next argument or follows `=`.\n"
-			 "\n## Exit codes\n\n| code | meaning |\n|---|---|\n");
-	for (size_t i = 0; i < COUNT_OF(exit_codes); i++)
-		buf_printf(out, "| %d | %s |\n", (int)exit_codes[i].code, exit_codes[i].meaning);
-	for (size_t i = 0; i < count; i++) {
-		const struct cli_command *c = commands[i];
-		buf_printf(out, "\n## hooklog %s\n\n", c->name);
-		buf_put_str(out, "```\n");
-		put_usage(out, c);
-		buf_printf(out, "\n```\n\n%s\n", c->summary);
-		if (c->details != NULL)
-			buf_printf(out, "\n%s", c->details);
-		if (c->option_count > 0) {
-			buf_put_char(out, '\n');
-			put_reference_options(out, c->options, c->option_count);
-		}
-	}
 }

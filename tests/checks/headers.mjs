@@ -25,7 +25,7 @@ async function broken(compiler, tree, extra = []) {
 	const queue = files(tree, /\.h$/);
 	const worker = async () => {
 		for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
-			const result = await exec(compiler, [...FLAGS, ...extra, `-I${tree}`, '-x', 'c', '-'], { input: `#include "${name}"\n`, cwd: tree });
+			const result = await exec(compiler, [...FLAGS, ...extra, `-I${tree}`, '-x', 'c', '-'], { input: `#include "${name}"\nint not_empty;\n`, cwd: tree });
 			if (result.code !== 0)
 				problems.push(`${name}: ${result.stderr.split('\n').slice(0, 4).join('\n')}`);
 		}

@@ -19,7 +19,7 @@ export function unbuilt(tree) {
 	const linked = new Set(all.map((line) => /^build \$b\/(\S+): link /.exec(line)?.[1]).filter(Boolean));
 	const used = new Set(all.filter((line) => /^build \S+: (ar|link) /.test(line)).flatMap((line) => line.split(/\s+/).slice(3)));
 	const wanted = new Set(all.filter((line) => /^build \$b\/tests: phony/.test(line)).flatMap((line) => line.split(/\s+/).slice(3)));
-	// Fuzzing needs clang's own library: tests/fuzz/run builds those.
+	// Fuzzing programs need clang's own library, so they are built by hand.
 	const sources = files(tree, /^(?!tests\/fuzz\/).*\.c$/);
 	for (const name of sources) {
 		const stem = name.slice(0, -2);
