@@ -492,6 +492,52 @@ drain_waits_for_requests_in_flight(struct world *w)
 	}
 }
 
+/* While some connections are suspended, the others must be seen: new ones, and those that had begun a
+ * request before and go on now. With one thread there is nobody else to see them. */
+static void
+others_are_served_while_some_wait(struct world *w)
+{
+	static const char head[] = "POST /in/nobody HTTP/1.1\r\n" HEAD;
+	static const char slow[] = "POST /in/open HTTP/1.1\r\n" HEAD;
+	struct sender senders[8];
+	int begun[8], waiting[8];
+	struct buf answer;
+	ingest_stop(w->in);
+	w->options.threads = 1;
+	start(w);
+	for (size_t i = 0; i < COUNT_OF(begun); i++) {
+		begun[i] = connect_to(w);
+		send_all(begun[i], head, sizeof head - 10);
+		waiting[i] = connect_to(w);
+		send_all(waiting[i], slow, sizeof slow - 1);
+		send_all(waiting[i], "\r\n{", 3);
+	}
+	fake_store_plan(w->store, (struct fake_plan){ .hold = true });
+	for (size_t i = 0; i < COUNT_OF(senders); i++) {
+		senders[i] = (struct sender){ .w = w };
+		assert_int_equal(pthread_create(&senders[i].thread, NULL, send_one, &senders[i]), 0);
+	}
+	while (fake_store_pending(w->store) < COUNT_OF(senders))
+		clock_sleep_ms(1);
+	for (size_t i = 0; i < COUNT_OF(begun); i++) {
+		assert_int_equal(status_of(w, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"), 200);
+		send_all(begun[i], head + sizeof head - 10, 9);
+		send_all(begun[i], "\r\n{}", 4);
+		assert_int_equal(read_answer(begun[i], &answer), 404);
+		buf_free(&answer);
+		send_all(waiting[i], "}", 1);
+	}
+	while (fake_store_pending(w->store) < COUNT_OF(senders) + COUNT_OF(waiting))
+		clock_sleep_ms(1);
+	fake_store_plan(w->store, (struct fake_plan){ 0 });
+	for (size_t i = 0; i < COUNT_OF(senders); i++) {
+		pthread_join(senders[i].thread, NULL);
+		assert_int_equal(senders[i].accepted, 1);
+		assert_int_equal(read_answer(waiting[i], &answer), 202);
+		buf_free(&answer);
+	}
+}
+
 /* Stopping while the store still owes answers must neither hang nor panic; nothing is acknowledged. */
 static void
 stop_ends_waits_that_do_not_end(struct world *w)
@@ -587,6 +633,7 @@ reload_takes_a_new_source(struct world *w)
 	X(budget_of_bodies_is_shared)                                                              \
 	X(many_senders_are_all_answered)                                                           \
 	X(drain_waits_for_requests_in_flight)                                                      \
+	X(others_are_served_while_some_wait)                                                       \
 	X(stop_ends_waits_that_do_not_end)                                                         \
 	X(keep_alive_serves_several_requests)                                                      \
 	X(wrong_addresses_are_explained)                                                           \
