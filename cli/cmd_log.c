@@ -288,7 +288,7 @@ const struct cli_command cmd_log_show = {
 	.name = "log show",
 	.args_help = "SEQ...",
 	.args_min = 1,
-	.args_max = CLI_ARGS_MAX,
+	.args_max = CLI_ARGS_MAX - 1,
 	.summary = "Print events by number, with everything known of them",
 	.details = "With --body the exact bytes that were received and nothing else, as in\n"
 		   "  hooklog log show 42 --body | jq .\n",
