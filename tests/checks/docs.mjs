@@ -133,7 +133,8 @@ export function decisions(tree) {
 	for (const name of files(tree, /^docs\/adr\/\d.*\.md$/)) {
 		const text = read(tree, name);
 		for (const section of ADR_SECTIONS) {
-			if (!new RegExp(`^(#+ |[-*] )?\\**${section}\\b`, 'm').test(text))
+			// A heading, or for the short ones "Status: accepted. Date: 2026-01-31."
+			if (!new RegExp(`^#+ ${section}\\b|(^|[-*.;,] )\\**${section}:`, 'm').test(text))
 				problems.push(`${name}: no section "${section}"`);
 		}
 	}

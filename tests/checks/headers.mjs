@@ -22,7 +22,7 @@ async function compilers() {
 
 async function broken(compiler, tree, extra = []) {
 	const problems = [];
-	const queue = files(tree, /\.h$/);
+	const queue = files(tree, /^(?!tests\/).*\.h$/); // those of tests lean on cmocka.h, which cannot stand alone
 	const worker = async () => {
 		for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
 			const result = await exec(compiler, [...FLAGS, ...extra, `-I${tree}`, '-x', 'c', '-'], { input: `#include "${name}"\nint not_empty;\n`, cwd: tree });
