@@ -64,7 +64,7 @@ struct replay_options {
 	int stop_fd;              /* readable: stop after the event in flight; -1: never */
 	/* May be NULL. Called after each event that was looked at. */
 	void (*progress)(const struct replay_result *so_far, void *context);
-	/* May be NULL. Called for each event the target refused; why is borrowed. */
+	/* May be NULL. Called for each refused event that is passed over; why is borrowed. */
 	void (*refused)(uint64_t seq, const struct err *why, void *context);
 	void *context;
 };

@@ -92,10 +92,11 @@ deliver(struct run *run, const struct event *ev, bool *delivered, struct err *e)
 	*delivered = rc == RC_OK;
 	if (rc == RC_DENIED || (rc == RC_AGAIN && answer.about_event && o->keep_going)) {
 		run->result->refused++;
-		if (o->refused != NULL)
-			o->refused(ev->seq, e, o->context);
-		if (o->keep_going)
+		if (o->keep_going) {
+			if (o->refused != NULL)
+				o->refused(ev->seq, e, o->context);
 			return RC_OK;
+		}
 	}
 	return rc;
 }
