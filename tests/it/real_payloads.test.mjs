@@ -15,7 +15,7 @@ const TABLES = ['events', 'users', 'organizations', 'repositories', 'pull_reques
 
 const examples = await npmPackage('@octokit/webhooks-examples', '7.6.1');
 const methods = await npmPackage('@octokit/webhooks-methods', '6.0.0');
-const { sign } = await methods.import('dist-bundle/index.js');
+const { sign } = await methods.import('dist-node/index.js');
 const dir = tempDir(program, 'real');
 const secretOf = (data) => fs.readFileSync(path.join(data, 'sources/github.secret'), 'utf8').trim();
 
