@@ -38,8 +38,7 @@ put_pulls(struct buf *out, const struct pipeline *p)
 		template_put(out,
 			"{'url':'" API
 			"/repos/%u/%u/pulls/%i','id':%i,'number':%i,'head':{'ref':%s,'sha':%s"
-			",'repo':{'id':%i,'url':'" API
-			"/repos/%u/"
+			",'repo':{'id':%i,'url':'" API "/repos/%u/"
 			"%u','name':%s}},'base':{'ref':'main','sha':%s,'repo':{'id':%i,'url':'" API
 			"/repos/%u/%u','name':%s}}}",
 			r->org->login, r->name, p->pull_number, p->pull_id, p->pull_number,
@@ -193,8 +192,7 @@ put_check(struct buf *out, const struct pipeline *p, const char *status)
 		"{'id':%i,'name':'build on pier "
 		"two','node_id':'CR_%i','head_sha':%s,'external_id':'%i'"
 		",'url':'" API "/repos/%u/%u/check-runs/%i','html_url':'" WEB
-		"/%u/%u/runs/%i','details_url':'" WEB
-		"/%u/%u/actions/runs/"
+		"/%u/%u/runs/%i','details_url':'" WEB "/%u/%u/actions/runs/"
 		"%i','status':%s,'conclusion':%s,'started_at':%t,'completed_at':%t"
 		",'output':{'title':%s,'summary':%s,'text':null,'annotations_count':0,'annotations_"
 		"url':'" API "/repos/%u/%u/check-runs/%i/annotations'},'check_suite':",

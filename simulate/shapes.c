@@ -363,8 +363,7 @@ put_issue_tail(struct buf *out, const struct repo *r, int64_t number, const char
 {
 	const char *org = r->org->login, *name = r->name;
 	template_put(out,
-		",'body':%s,'reactions':{'url':'" API
-		"/repos/%u/%u/issues/%i/"
+		",'body':%s,'reactions':{'url':'" API "/repos/%u/%u/issues/%i/"
 		"reactions','total_count':0,'+1':0,'-1':0,'laugh':0,'hooray':0"
 		",'confused':0,'heart':0,'rocket':0,'eyes':0},'timeline_url':'" API
 		"/repos/%u/%u/issues/%i/"
