@@ -157,14 +157,13 @@ find_receiver(const struct cli_call *call, const struct config *c, struct arena 
 			e, RC_INVALID, NULL, "'%.100s' cannot be the name of a source", source);
 	const char *named = source != NULL ? source : SOURCE_DEFAULT;
 	o->url = url != NULL ? url : default_url(c, named, a);
-	if (secret_file == NULL) {
-		/* With somebody else's URL nothing of ours is taken unless a source was named, too.
-		 */
-		if (url != NULL && source == NULL)
-			return RC_OK;
+	if (secret_file == NULL)
 		secret_file = arena_printf(a, "%s/%s.secret", c->sources_dir, named);
-	}
 	enum rc rc = secret_read(secret_file, a, &o->secret, e);
+	/* Another machine's receiver may know other secrets, or want none: then it says so. */
+	if (rc == RC_NOTFOUND && url != NULL && source == NULL &&
+		cli_option(call, "secret-file")->text == NULL)
+		return RC_OK;
 	if (rc == RC_NOTFOUND && cli_option(call, "secret-file")->text == NULL)
 		return err_set(e, RC_NOTFOUND, NULL,
 			"there is no secret of source %s (%s); make the source with `hooklog "

@@ -227,7 +227,12 @@ print_banner(struct up *up)
 	printf("  tables       %s\n\nTry next, in another terminal:\n\n", buf_cstr(&psql));
 	/* As this program was called, so that the lines can be pasted. */
 	const char *self = program_invocation_name;
-	printf("  %s simulate%s --count 500\n", self, up->same_options);
+	/* simulate finds the default address by itself. */
+	const char *address = reachable_address(up);
+	const char *url = strcmp(address, "127.0.0.1:8080") == 0
+		? ""
+		: arena_printf(up->a, " --url http://%s/in/github", address);
+	printf("  %s simulate%s%s --count 500\n", self, up->same_options, url);
 	printf("  %s log tail%s --follow\n", self, up->same_options);
 	printf("  %s -c 'select * from hooklog.events order by seq desc limit 5'\n\n", buf_cstr(&psql));
 	fflush(stdout);
