@@ -26,7 +26,8 @@ cfg_pairs(const char *path, cfg_pair_fn fn, void *context, struct err *e)
 {
 	FILE *file = fopen(path, "re");
 	if (file == NULL)
-		return err_sys(e, errno == ENOENT ? RC_NOTFOUND : RC_IO, NULL, errno, "open %s", path);
+		return err_sys(
+			e, errno == ENOENT ? RC_NOTFOUND : RC_IO, NULL, errno, "open %s", path);
 	struct pairs p = { fn, context, e, RC_OK };
 	int line = ini_parse_file(file, on_pair, &p);
 	bool unreadable = ferror(file) != 0;
@@ -36,6 +37,7 @@ cfg_pairs(const char *path, cfg_pair_fn fn, void *context, struct err *e)
 	if (unreadable)
 		return err_set(e, RC_IO, NULL, "cannot read %s", path);
 	if (line != 0)
-		return err_set(e, RC_INVALID, NULL, "%s, line %d: not a line \"key = value\"", path, line);
+		return err_set(
+			e, RC_INVALID, NULL, "%s, line %d: not a line \"key = value\"", path, line);
 	return RC_OK;
 }

@@ -38,12 +38,10 @@ receive(const struct config *c, struct store *store, int stop_fd)
 		goto done;
 	}
 	if (ingest_source_count(in) == 0)
-		LOG_WARN("ingest.source",
-			F_S("error", "there is no source yet; add one with: hooklog source add NAME"));
-	if (serve(in, store, stop_fd, &e) != RC_OK) {
-		log_err("log.stopped", &e);
+		LOG_WARN("ingest.source", F_S("error", "no source yet; run: hooklog source add"));
+	/* The log's writer has said itself why it stopped. */
+	if (serve(in, store, stop_fd, &e) != RC_OK)
 		code = EXIT_LOG;
-	}
 	LOG_INFO("ingest.stopping", F_S("address", ingest_address(in)));
 	if (ingest_drain(in, DRAIN_MS, &e) != RC_OK)
 		LOG_WARN("ingest.busy", F_S("error", e.text));
@@ -82,12 +80,13 @@ const struct cli_command cmd_ingest = {
 	.name = "ingest",
 	.args_help = "",
 	.summary = "Receive webhooks into the log.",
-	.details = "Listens on ingest.listen for POST /in/<source>, checks each delivery's signature and\n"
-		   "answers 202 with its number once it is on disk. GET /livez and /readyz tell whether it\n"
-		   "lives and whether the log takes events. Needs no PostgreSQL.\n"
+	.details = "Listens on ingest.listen for POST /in/<source>, checks each delivery's\n"
+		   "signature and answers 202 with its number once it is on disk. GET /livez\n"
+		   "and /readyz tell whether it lives and whether the log takes events. Needs\n"
+		   "no PostgreSQL.\n"
 		   "\n"
-		   "Runs in the foreground until SIGINT or SIGTERM, then answers what is in flight and\n"
-		   "ends. Sources added or changed meanwhile are taken up within a second. Exit code 5: the\n"
-		   "log cannot be opened or its writer has stopped.\n",
+		   "Runs in the foreground until SIGINT or SIGTERM, then answers what is in\n"
+		   "flight and ends. Sources added or changed meanwhile are taken up within a\n"
+		   "second. Exit code 5: the log cannot be opened or its writer has stopped.\n",
 	.run = run_ingest,
 };

@@ -34,7 +34,8 @@ put_source(struct buf *out, const struct source *source, bool json)
 		buf_put_str(out, "]}\n");
 		return;
 	}
-	buf_printf(out, "%-20s %-10s /in/%-20s ", source->name, source->provider->name, source->name);
+	buf_printf(
+		out, "%-20s %-10s /in/%-20s ", source->name, source->provider->name, source->name);
 	if (source->allow_unsigned)
 		buf_put_str(out, "unsigned");
 	for (size_t i = 0; i < source->secret_count; i++)
@@ -65,7 +66,8 @@ run_list(const struct cli_call *call)
 	if (!cmd_print(&out))
 		code = EXIT_FAILED;
 	if (sources_count(sources) == 0)
-		fprintf(stderr, "hooklog: no sources in %s; add one with: hooklog source add NAME\n",
+		fprintf(stderr,
+			"hooklog: no sources in %s; add one with: hooklog source add NAME\n",
 			c.sources_dir);
 done:
 	sources_release(sources);
@@ -112,14 +114,16 @@ run_add(const struct cli_call *call)
 	if (call->json) {
 		buf_put_str(&out, "{\"name\":");
 		buf_put_json(&out, bytes_str(plan.name));
-		buf_printf(&out, ",\"provider\":\"%s\",\"path\":\"/in/%s\",\"secret_file\":", plan.provider,
+		buf_printf(&out,
+			",\"provider\":\"%s\",\"path\":\"/in/%s\",\"secret_file\":", plan.provider,
 			plan.name);
 		put_text_or_null(&out, secret_path);
 		buf_put_str(&out, "}\n");
 	} else {
 		buf_printf(&out, "source  %s (%s)\npath    /in/%s\nsecret  %s\n", plan.name,
 			plan.provider, plan.name,
-			secret_path == NULL ? "none: anybody can write to this source" : secret_path);
+			secret_path == NULL ? "none: anybody can write to this source"
+					    : secret_path);
 	}
 	if (!cmd_print(&out))
 		code = EXIT_FAILED;
@@ -158,8 +162,8 @@ send_ping(const struct source *source, const char *url, struct arena *a,
 		headers[i] = (struct http_header){ ping.headers[i].name, ping.headers[i].value };
 	enum rc rc = http_client_new(&client, &options, e);
 	if (rc == RC_OK)
-		rc = http_request(client, "POST", url, headers, ping.header_count, ping.body, response,
-			e);
+		rc = http_request(
+			client, "POST", url, headers, ping.header_count, ping.body, response, e);
 	http_client_free(client);
 	return rc;
 }
@@ -182,8 +186,8 @@ run_test(const struct cli_call *call)
 	const struct source *source = sources_find(sources, bytes_str(call->args[0]));
 	if (source == NULL) {
 		err_set(&e, RC_NOTFOUND, NULL,
-			"there is no source %s in %s; `hooklog source list` shows them", call->args[0],
-			c.sources_dir);
+			"there is no source %s in %s; `hooklog source list` shows them",
+			call->args[0], c.sources_dir);
 		code = cmd_fail(&e);
 		goto done;
 	}
@@ -206,7 +210,8 @@ done:
 
 static const struct cli_option add_options[] = {
 	{ "provider", CLI_STRING, "NAME", "what sends the deliveries; default: github" },
-	{ "secret-file", CLI_STRING, "FILE", "take the secret from FILE (mode 0600); default: random" },
+	{ "secret-file", CLI_STRING, "FILE",
+		"take the secret from FILE (mode 0600); default: random" },
 	{ "allow-unsigned", CLI_FLAG, NULL, "no secret: take whatever is sent" },
 };
 
@@ -220,10 +225,13 @@ const struct cli_command cmd_source_add = {
 	.args_min = 1,
 	.args_max = 1,
 	.summary = "Make a named endpoint and its secret.",
-	.details = "Deliveries go to /in/NAME. The secret is written to a file that only its owner can\n"
-		   "read, and is never printed; a running receiver takes the source up within a second.\n"
-		   "To rotate a secret, put the new one into another file, add a second line secret_file\n"
-		   "to the source's .conf, change the sender, then remove the first.\n",
+	.details = "Deliveries go to /in/NAME. The secret is written to a file that only its\n"
+		   "owner can read, and is never printed; a running receiver takes the source\n"
+		   "up within a second.\n"
+		   "\n"
+		   "To rotate a secret, put the new one into another file, add a second line\n"
+		   "secret_file to the source's .conf, change the sender, then remove the\n"
+		   "first.\n",
 	.options = add_options,
 	.option_count = COUNT_OF(add_options),
 	.run = run_add,
@@ -233,7 +241,8 @@ const struct cli_command cmd_source_list = {
 	.name = "source list",
 	.args_help = "",
 	.summary = "List the named endpoints.",
-	.details = "Secrets are shown by the id that the log keeps with each event, never by value.\n",
+	.details = "Secrets are shown by the id that the log keeps with each event, never by\n"
+		   "value.\n",
 	.run = run_list,
 };
 
@@ -243,7 +252,8 @@ const struct cli_command cmd_source_test = {
 	.args_min = 1,
 	.args_max = 1,
 	.summary = "Send a signed ping to a source and print the answer.",
-	.details = "The ping is stored like any delivery. Exit code 1 when the answer is not a success.\n",
+	.details = "The ping is stored like any delivery. Exit code 1 when the answer is not a\n"
+		   "success.\n",
 	.options = test_options,
 	.option_count = COUNT_OF(test_options),
 	.run = run_test,

@@ -57,8 +57,7 @@ is_late(const struct conns *c, const struct conn *conn, int64_t now_ms)
 	case CONN_BODY: {
 		int64_t body_age = now_ms - conn->body_ms;
 		size_t bytes = atomic_load_explicit(&conn->body_bytes, memory_order_relaxed);
-		if (body_age > BODY_GRACE_MS &&
-			(int64_t)bytes < body_age / 1000 * BODY_BYTES_PER_S)
+		if (body_age > BODY_GRACE_MS && (int64_t)bytes < body_age / 1000 * BODY_BYTES_PER_S)
 			return true;
 		return age > c->options.request_ms;
 	}
@@ -243,7 +242,8 @@ conns_phase(struct conns *c, struct conn *conn, enum conn_phase phase)
 	}
 	if (phase == CONN_BODY) {
 		conn->body_ms = clock_monotonic_ms();
-		/* A kept connection may have been idle for long; that is not this request's time. */
+		/* A kept connection may have been idle for long; that is not this request's time.
+		 */
 		if (!conn->first)
 			conn->started_ms = conn->body_ms;
 		atomic_store_explicit(&conn->body_bytes, 0, memory_order_relaxed);

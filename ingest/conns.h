@@ -4,19 +4,20 @@
 
 #include "base/err.h"
 
-/* Every open connection, and the thread that closes those that take too long. libmicrohttpd's timeout
- * only counts idle time: one byte a second keeps a connection for ever. Here each phase of a request
- * has a deadline, and a body a minimum rate; who misses one gets its socket shut down, which the HTTP
- * library then sees as a client that went away.
+/* Every open connection, and the thread that closes those that take too long. libmicrohttpd's
+ * timeout only counts idle time: one byte a second keeps a connection for ever. Here each phase of
+ * a request has a deadline, and a body a minimum rate; who misses one gets its socket shut down,
+ * which the HTTP library then sees as a client that went away.
  *
- * Connections that were answered before their body was read are kept for a moment after the answer and
- * drained (RFC 9112 §9.6): closing with unread bytes would send a reset, which can destroy the answer
- * on its way. */
+ * Connections that were answered before their body was read are kept for a moment after the answer
+ * and drained (RFC 9112 §9.6): closing with unread bytes would send a reset, which can destroy the
+ * answer on its way. */
 
 enum conn_phase {
 	CONN_HEAD, /* waiting for a request, or in the middle of its head */
 	CONN_BODY,
-	CONN_WORK, /* the request is complete; the answer is ours to give and the client's to read */
+	CONN_WORK, /* the request is complete; the answer is ours to give and the client's to read
+		    */
 };
 
 struct conns_options {
@@ -31,8 +32,8 @@ struct conns_options {
 struct conns;
 struct conn;
 
-enum rc conns_start(struct conns **c, const struct conns_options *options, struct err *e)
-	MUST_CHECK;
+enum rc conns_start(
+	struct conns **c, const struct conns_options *options, struct err *e) MUST_CHECK;
 
 /* Every connection must have been removed. NULL is fine. */
 void conns_stop(struct conns *c);

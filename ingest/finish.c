@@ -18,8 +18,8 @@ verify(struct request *r, const char **key_id)
 	struct bytes body = { r->body, r->body_bytes };
 	bool matched = false;
 	for (size_t i = 0; i < source->secret_count; i++) {
-		bool this_one = source->provider->verify(source->secrets[i].value, body,
-			r->claims.signature);
+		bool this_one = source->provider->verify(
+			source->secrets[i].value, body, r->claims.signature);
 		if (this_one && !matched)
 			*key_id = source->secrets[i].key_id;
 		matched |= this_one;
@@ -50,21 +50,20 @@ remote_address(struct request *r)
 	return bytes_str("");
 }
 
-/* Everything is copied: when the wait for the commit is given up, the HTTP library forgets the request
- * while the store still reads the event. The body's hash is the store's work. */
+/* Everything is copied: when the wait for the commit is given up, the HTTP library forgets the
+ * request while the store still reads the event. The body's hash is the store's work. */
 static void
 fill_event(struct request *r, const char *key_id)
 {
 	struct arena *a = r->arena;
 	const struct source *source = r->source;
-	struct event_header *headers =
-		arena_alloc(a, (r->head.header_count + 1) * sizeof *headers);
+	struct event_header *headers = arena_alloc(a, (r->head.header_count + 1) * sizeof *headers);
 	for (size_t i = 0; i < r->head.header_count; i++) {
 		const struct event_header *from = &r->head.headers[i];
 		headers[i].name = arena_copy(a, from->name);
-		headers[i].value = redact_is_secret(source->provider, from->name) ?
-			redact_value(r->in->salt, from->value, a) :
-			arena_copy(a, from->value);
+		headers[i].value = redact_is_secret(source->provider, from->name)
+					   ? redact_value(r->in->salt, from->value, a)
+					   : arena_copy(a, from->value);
 	}
 	bool is_signed = !source->allow_unsigned;
 	r->event = (struct event){
@@ -120,8 +119,8 @@ take_back(struct request *r)
 	atomic_fetch_sub(&in->lent, 1);
 }
 
-/* Ends the wait, if it has not ended yet, and wakes whoever answers. The first of commit and deadline
- * wins; a connection must be resumed exactly once. */
+/* Ends the wait, if it has not ended yet, and wakes whoever answers. The first of commit and
+ * deadline wins; a connection must be resumed exactly once. */
 static void
 settle(struct request *r, enum request_state state, const struct store_result *result)
 {
@@ -200,11 +199,14 @@ refuse_store(struct request *r, enum rc rc, const struct err *e)
 		LOG_WARN(id, F_S("source", r->source->name), F_S("rc", rc_name(rc)),
 			F_S("error", e->text));
 	if (rc == RC_INVALID)
-		return request_refuse(r, &(struct refusal){ 413, "ingest.too-large",
-			"the delivery is larger than what is taken", NULL });
+		return request_refuse(
+			r, &(struct refusal){ 413, "ingest.too-large",
+				   "the delivery is larger than what is taken", NULL });
 	/* All else is our own trouble, and the sender must count the delivery as failed. */
-	return request_refuse(r, &(struct refusal){ 503, id,
-		rc == RC_FULL ? "the log has no room now" : "the log takes no events now", NULL });
+	return request_refuse(r,
+		&(struct refusal){ 503, id,
+			rc == RC_FULL ? "the log has no room now" : "the log takes no events now",
+			NULL });
 }
 
 enum MHD_Result
@@ -215,7 +217,7 @@ request_conclude(struct request *r)
 	pthread_mutex_unlock(&r->lock);
 	if (state != REQUEST_STORED)
 		return request_refuse(r, &(struct refusal){ 503, "ingest.busy",
-			"the log did not answer in time", NULL });
+						 "the log did not answer in time", NULL });
 	const struct store_result *result = &r->result;
 	if (result->rc != RC_OK)
 		return refuse_store(r, result->rc, &result->err);
@@ -234,7 +236,7 @@ request_finish(struct request *r)
 		return request_refuse(r, &(struct refusal){ 503, "ingest.busy", "stopping", NULL });
 	if (!r->source->allow_unsigned && !verify(r, &key_id))
 		return request_refuse(r, &(struct refusal){ 401, "ingest.signature",
-			"the signature does not match the body", NULL });
+						 "the signature does not match the body", NULL });
 	fill_event(r, key_id);
 	lend(r);
 	/* Before the store can call back: what is resumed must have been suspended. */

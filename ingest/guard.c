@@ -2,8 +2,8 @@
 #include "base/limits.h"
 #include "ingest/guard.h"
 
-/* Headers that decide where a message ends or who it is for. A second copy means that somebody between
- * the sender and us may have obeyed the other one. */
+/* Headers that decide where a message ends or who it is for. A second copy means that somebody
+ * between the sender and us may have obeyed the other one. */
 static const char *const framing_headers[] = {
 	"Content-Length",
 	"Transfer-Encoding",
@@ -124,8 +124,8 @@ static void
 split_target(struct bytes uri, struct guard_facts *facts)
 {
 	static const char scheme[] = "http://";
-	if (uri.len >= sizeof scheme - 1 && strncasecmp((const char *)uri.data, scheme,
-		sizeof scheme - 1) == 0) {
+	if (uri.len >= sizeof scheme - 1 &&
+		strncasecmp((const char *)uri.data, scheme, sizeof scheme - 1) == 0) {
 		uri.data += sizeof scheme - 1;
 		uri.len -= sizeof scheme - 1;
 		while (uri.len > 0 && uri.data[0] != '/') {
@@ -152,7 +152,7 @@ is_form(struct bytes content_type)
 	if (content_type.len < len || strncasecmp((const char *)content_type.data, form, len) != 0)
 		return false;
 	return content_type.len == len || content_type.data[len] == ';' ||
-		content_type.data[len] == ' ' || content_type.data[len] == '\t';
+	       content_type.data[len] == ' ' || content_type.data[len] == '\t';
 }
 
 bool
@@ -190,8 +190,7 @@ guard_body_max(const struct guard_facts *facts)
 }
 
 bool
-guard_body(const struct guard_request *request, const struct guard_facts *facts,
-	struct refusal *no)
+guard_body(const struct guard_request *request, const struct guard_facts *facts, struct refusal *no)
 {
 	struct bytes coding;
 	if (count_of(request, "Content-Encoding", &coding) > 0 && coding.len > 0 &&

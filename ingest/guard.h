@@ -4,9 +4,9 @@
 
 #include "event/event.h"
 
-/* What is refused before a byte of the body is read. libmicrohttpd 0.9.75 accepts messages two parties
- * can read differently; docs/adr/0007-request-guard.md lists what it lets through and what is done
- * about each. Pure functions: no HTTP library, no state, any thread. */
+/* What is refused before a byte of the body is read. libmicrohttpd 0.9.75 accepts messages two
+ * parties can read differently; docs/adr/0007-request-guard.md lists what it lets through and what
+ * is done about each. Pure functions: no HTTP library, no state, any thread. */
 
 struct guard_request {
 	struct bytes method;
@@ -42,8 +42,8 @@ bool guard_head(const struct guard_request *request, struct guard_facts *facts, 
 bool guard_once(const struct guard_request *request, const char *const *names, struct refusal *no);
 
 /* Checks that the announced body can be taken: coding and size. */
-bool guard_body(const struct guard_request *request, const struct guard_facts *facts,
-	struct refusal *no);
+bool guard_body(
+	const struct guard_request *request, const struct guard_facts *facts, struct refusal *no);
 
 /* The most bytes a body may have: forms may be longer, since each byte may be escaped to three. */
 size_t guard_body_max(const struct guard_facts *facts);

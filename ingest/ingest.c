@@ -101,8 +101,10 @@ static enum rc
 bad_address(const char *listen, struct err *e)
 {
 	return err_set(e, RC_INVALID, LISTEN_ID,
-		"ingest.listen: \"%s\" is not an address with a port; write it as 127.0.0.1:8080 or "
-		"[::1]:8080", listen);
+		"ingest.listen: \"%s\" is not an address with a port; write it as 127.0.0.1:8080 "
+		"or "
+		"[::1]:8080",
+		listen);
 }
 
 /* Splits "host:port" and "[host]:port". */
@@ -144,7 +146,7 @@ name_address(struct ingest *in, struct err *e)
 	if (getsockname(in->listen_fd, (struct sockaddr *)&bound, &len) != 0)
 		return err_sys(e, RC_IO, LISTEN_ID, errno, "cannot tell the address listened on");
 	if (getnameinfo((struct sockaddr *)&bound, len, host, sizeof host, port, sizeof port,
-		NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		return err_set(e, RC_IO, LISTEN_ID, "cannot tell the address listened on");
 	bool v6 = bound.ss_family == AF_INET6;
 	snprintf(in->address, sizeof in->address, v6 ? "[%s]:%s" : "%s:%s", host, port);
@@ -159,11 +161,14 @@ open_listener(struct ingest *in, const char *listen_on, bool *v6, struct err *e)
 	enum rc rc = split_address(listen_on, host, port, e);
 	if (rc != RC_OK)
 		return rc;
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *found = NULL;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE },
+			*found = NULL;
 	int failed = getaddrinfo(host, port, &hints, &found);
 	if (failed != 0)
-		return err_set(e, RC_INVALID, LISTEN_ID, "ingest.listen: \"%s\": %s; use an address of "
-			"this machine, such as 127.0.0.1:8080", listen_on, gai_strerror(failed));
+		return err_set(e, RC_INVALID, LISTEN_ID,
+			"ingest.listen: \"%s\": %s; use an address of "
+			"this machine, such as 127.0.0.1:8080",
+			listen_on, gai_strerror(failed));
 	*v6 = found->ai_family == AF_INET6;
 	int one = 1;
 	in->listen_fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -176,11 +181,14 @@ open_listener(struct ingest *in, const char *listen_on, bool *v6, struct err *e)
 		listen(in->listen_fd, LISTEN_BACKLOG) != 0) {
 		if (errno == EADDRINUSE)
 			rc = err_set(e, RC_IO, LISTEN_ID,
-				"%s is in use by another process; `ss -ltnp 'sport = :%s'` names it. Stop it, or "
-				"set ingest.listen to another port", listen_on, port);
+				"%s is in use by another process; `ss -ltnp 'sport = :%s'` names "
+				"it. Stop it, or "
+				"set ingest.listen to another port",
+				listen_on, port);
 		else if (errno == EADDRNOTAVAIL)
 			rc = err_sys(e, RC_INVALID, LISTEN_ID, errno,
-				"%s is no address of this machine; `ip address` lists them", listen_on);
+				"%s is no address of this machine; `ip address` lists them",
+				listen_on);
 		else if (errno == EACCES)
 			rc = err_sys(e, RC_IO, LISTEN_ID, errno,
 				"not allowed to listen on %s; use a port from 1024 on", listen_on);
@@ -207,24 +215,24 @@ start_daemon(struct ingest *in, const struct ingest_options *o, bool v6, struct 
 	if (in->pool)
 		flags |= MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
 	else
-		flags |= MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
+		flags |= MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
+			 MHD_USE_POLL;
 	size_t connections = o->connections_max > 0 ? o->connections_max : CONNECTIONS_MAX;
 	in->daemon = MHD_start_daemon(flags, 0, NULL, NULL, request_handle, in,
-		MHD_OPTION_EXTERNAL_LOGGER, log_library, in,
-		MHD_OPTION_URI_LOG_CALLBACK, request_new, in,
-		MHD_OPTION_NOTIFY_COMPLETED, request_completed, in,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, in,
-		MHD_OPTION_LISTEN_SOCKET, in->listen_fd,
-		/* What 1 adds is a check for Host whose answer 0.9.75 sends twice; the guard has its own. */
-		MHD_OPTION_STRICT_FOR_CLIENT, 0,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,
-		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,
-		MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES,
-		MHD_OPTION_ARRAY, in->pool && threads > 1 ? pool : &pool[1],
-		MHD_OPTION_END);
+		MHD_OPTION_EXTERNAL_LOGGER, log_library, in, MHD_OPTION_URI_LOG_CALLBACK,
+		request_new, in, MHD_OPTION_NOTIFY_COMPLETED, request_completed, in,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, in, MHD_OPTION_LISTEN_SOCKET,
+		in->listen_fd,
+		/* What 1 adds is a check for Host whose answer 0.9.75 sends twice; the guard has
+		   its own. */
+		MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,
+		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES,
+		MHD_OPTION_ARRAY, in->pool && threads > 1 ? pool : &pool[1], MHD_OPTION_END);
 	if (in->daemon == NULL)
-		return err_set(e, RC_IO, LISTEN_ID, "the HTTP server did not start on %s; the log line "
-			"ingest.http-library says why", in->address);
+		return err_set(e, RC_IO, LISTEN_ID,
+			"the HTTP server did not start on %s; the log line "
+			"ingest.http-library says why",
+			in->address);
 	return RC_OK;
 }
 
@@ -346,7 +354,8 @@ ingest_drain(struct ingest *in, int64_t timeout_ms, struct err *e)
 	}
 	for (;;) {
 		int64_t waited_ms = clock_monotonic_ms() - start_ms;
-		/* Those that wait for a next request are closed; each answer from now on closes its own. */
+		/* Those that wait for a next request are closed; each answer from now on closes its
+		 * own. */
 		if (waited_ms >= DRAIN_GRACE_MS)
 			conns_shut(in->conns, false);
 		size_t open = conns_open(in->conns), busy = conns_busy(in->conns);
@@ -354,7 +363,8 @@ ingest_drain(struct ingest *in, int64_t timeout_ms, struct err *e)
 			(open == 0 || waited_ms >= DRAIN_GRACE_MS))
 			return RC_OK;
 		if (waited_ms >= timeout_ms)
-			return err_set(e, RC_AGAIN, NULL, "%zu requests were not answered in time", busy);
+			return err_set(
+				e, RC_AGAIN, NULL, "%zu requests were not answered in time", busy);
 		clock_sleep_ms(5);
 	}
 }
@@ -366,8 +376,8 @@ ingest_stop(struct ingest *in)
 		return;
 	struct err ignored;
 	bool drained = ingest_drain(in, 1000, &ignored) == RC_OK;
-	/* libmicrohttpd panics when it is stopped with a suspended connection. From here on none begins
-	 * to wait, and whoever waits already counts as busy: end those waits first. */
+	/* libmicrohttpd panics when it is stopped with a suspended connection. From here on none
+	 * begins to wait, and whoever waits already counts as busy: end those waits first. */
 	int64_t start_ms = clock_monotonic_ms();
 	atomic_store(&in->stopping, true);
 	while (conns_busy(in->conns) > 0 && clock_monotonic_ms() - start_ms < WORK_MS) {

@@ -4,8 +4,8 @@
 
 #include "store/store.h"
 
-/* The receiver: POST /in/<source> checks a delivery and answers 202 with its number once the log has it
- * on disk; GET and HEAD /livez and /readyz tell how it does. The only user of microhttpd.h.
+/* The receiver: POST /in/<source> checks a delivery and answers 202 with its number once the log
+ *has it on disk; GET and HEAD /livez and /readyz tell how it does. The only user of microhttpd.h.
  *
  *	status  when                                                    log written
  *	202     on disk: {"seq":N,"duplicate":false}, X-Hooklog-Seq     yes, unless a duplicate
@@ -25,26 +25,26 @@ enum ingest_threading {
 };
 
 struct ingest_options {
-	const char *listen;             /* "127.0.0.1:8080", "[::1]:8080"; port 0: any free one */
+	const char *listen; /* "127.0.0.1:8080", "[::1]:8080"; port 0: any free one */
 	enum ingest_threading threading;
-	size_t threads;                 /* of INGEST_POOL; 0: one per processor */
-	size_t connections_max;         /* 0: 512 */
-	size_t in_flight_bytes_max;     /* bodies held at once over all requests; 0: 256 MiB */
-	int64_t request_timeout_ms;     /* from the first byte to the last of one request; 0: 30,000 */
-	bool keep_alive;                /* docs/adr/0007-request-guard.md says when this is safe */
-	const char *sources_dir;        /* made by `source add`; need not exist */
-	const char *salt_file;          /* salt of redacted header values, made when missing */
-	struct store *store;            /* borrowed until ingest_stop returned */
+	size_t threads;             /* of INGEST_POOL; 0: one per processor */
+	size_t connections_max;     /* 0: 512 */
+	size_t in_flight_bytes_max; /* bodies held at once over all requests; 0: 256 MiB */
+	int64_t request_timeout_ms; /* from the first byte to the last of one request; 0: 30,000 */
+	bool keep_alive;            /* docs/adr/0007-request-guard.md says when this is safe */
+	const char *sources_dir;    /* made by `source add`; need not exist */
+	const char *salt_file;      /* salt of redacted header values, made when missing */
+	struct store *store;        /* borrowed until ingest_stop returned */
 };
 
 struct ingest;
 
-/* Loads the sources, binds, starts answering. Owned by the caller until ingest_stop; the options are
- * copied. Threads it starts have all signals blocked.
- * RC_INVALID: a source is wrong (id ingest.source) or listen is no address (ingest.listen).
- * RC_IO: the address is in use (ingest.listen), or the system refused anything else. */
-enum rc ingest_start(struct ingest **in, const struct ingest_options *options, struct err *e)
-	MUST_CHECK;
+/* Loads the sources, binds, starts answering. Owned by the caller until ingest_stop; the options
+ * are copied. Threads it starts have all signals blocked. RC_INVALID: a source is wrong (id
+ * ingest.source) or listen is no address (ingest.listen). RC_IO: the address is in use
+ * (ingest.listen), or the system refused anything else. */
+enum rc ingest_start(
+	struct ingest **in, const struct ingest_options *options, struct err *e) MUST_CHECK;
 
 /* The address it listens on, with the port the system chose: "127.0.0.1:41234". Borrowed until
  * ingest_stop. */
@@ -53,17 +53,18 @@ const char *ingest_address(const struct ingest *in);
 /* How many sources it serves. */
 size_t ingest_source_count(struct ingest *in);
 
-/* Reads the sources again if their files have changed since; *changed (may be NULL) tells. Requests that have started keep the old ones. On an error the old ones stay
- * in use, and the same error comes once per change. One thread at a time. RC_INVALID, RC_IO as for
- * ingest_start. */
+/* Reads the sources again if their files have changed since; *changed (may be NULL) tells. Requests
+ * that have started keep the old ones. On an error the old ones stay in use, and the same error
+ * comes once per change. One thread at a time. RC_INVALID, RC_IO as for ingest_start. */
 enum rc ingest_reload(struct ingest *in, bool *changed, struct err *e) MUST_CHECK;
 
 /* Stops accepting connections and waits until every request that had begun was answered, at most
  * timeout_ms. RC_AGAIN: some were still open then. Only the thread that calls ingest_stop. */
 enum rc ingest_drain(struct ingest *in, int64_t timeout_ms, struct err *e) MUST_CHECK;
 
-/* Drains for at most a second unless ingest_drain did, closes what is left, frees everything. Requests
- * whose answer the store still owes are waited for: their memory is lent to it. NULL is fine. */
+/* Drains for at most a second unless ingest_drain did, closes what is left, frees everything.
+ * Requests whose answer the store still owes are waited for: their memory is lent to it. NULL is
+ * fine. */
 void ingest_stop(struct ingest *in);
 
 #endif

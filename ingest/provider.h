@@ -4,9 +4,9 @@
 
 #include "event/event.h"
 
-/* What tells one kind of sender from another: one struct provider, one file in ingest/provider/, one row
- * in ingest/provider_table.h. Which provider and which secrets apply is decided by the source in the
- * URL, never by what the sender writes into its headers. */
+/* What tells one kind of sender from another: one struct provider, one file in ingest/provider/,
+ * one row in ingest/provider_table.h. Which provider and which secrets apply is decided by the
+ * source in the URL, never by what the sender writes into its headers. */
 
 /* What a delivery says about itself. Claims: most providers sign the body only. Borrowed from the
  * headers. */
@@ -32,15 +32,17 @@ struct provider {
 	const char *scheme; /* MUST; what verify checks: "hmac-sha256" */
 	/* MUST; headers the guard allows once only, NULL-terminated. */
 	const char *const *single_headers;
-	/* MAY; headers whose values are redacted besides those every source redacts, NULL-terminated. */
+	/* MAY; headers whose values are redacted besides those every source redacts,
+	 * NULL-terminated. */
 	const char *const *secret_headers;
 	/* MUST; fills *claims. RC_INVALID: a header that this provider always sends is missing or
 	 * malformed; the message goes to the sender. */
 	enum rc (*read)(const struct event *head, struct provider_claims *claims, struct err *e);
-	/* MUST; whether the signature has the right form, so that a hopeless body need not be read. */
+	/* MUST; whether the signature has the right form, so that a hopeless body need not be read.
+	 */
 	bool (*signature_formed)(struct bytes signature);
-	/* MUST; whether the signature over the raw body was made with the secret. Time must not depend on
-	 * how wrong it is. */
+	/* MUST; whether the signature over the raw body was made with the secret. Time must not
+	 * depend on how wrong it is. */
 	bool (*verify)(struct bytes secret, struct bytes body, struct bytes signature);
 	/* MUST; makes a ping with a fresh delivery id, signed unless secret is empty. All in a. */
 	void (*ping)(struct bytes secret, struct arena *a, struct provider_ping *ping);

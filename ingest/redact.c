@@ -60,8 +60,8 @@ redact_salt(const char *path, unsigned char salt[REDACT_SALT_BYTES], struct err 
 		memcpy(salt, data.data, REDACT_SALT_BYTES);
 	} else if (rc == RC_OK || rc == RC_INVALID) {
 		rc = err_set(e, RC_INVALID, "ingest.salt",
-			"%s is not the %d bytes it was made with; move it away to get a new salt", path,
-			REDACT_SALT_BYTES);
+			"%s is not the %d bytes it was made with; move it away to get a new salt",
+			path, REDACT_SALT_BYTES);
 	}
 	arena_free(a);
 	return rc;

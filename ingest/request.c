@@ -66,11 +66,11 @@ request_completed(void *cls, struct MHD_Connection *connection UNUSED, void **co
 }
 
 enum MHD_Result
-request_answer(struct request *r, unsigned status, const char *body, const char *header,
-	const char *value)
+request_answer(
+	struct request *r, unsigned status, const char *body, const char *header, const char *value)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(body),
-		(void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		strlen(body), (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
 	if (response == NULL)
 		return MHD_NO;
 	MHD_add_response_header(response, "Content-Type", "application/json");
@@ -89,7 +89,8 @@ static void
 log_refusal(struct request *r, const struct refusal *no)
 {
 	/* Anyone may ask for paths that do not exist; that is no news. */
-	if (no->status == 404 || no->status == 405 || !rate_take(&r->in->refusals, "ingest.refused"))
+	if (no->status == 404 || no->status == 405 ||
+		!rate_take(&r->in->refusals, "ingest.refused"))
 		return;
 	const char *source = r->source == NULL ? "" : r->source->name;
 	LOG_WARN(no->id, F_U("status", no->status), F_S("source", source),
@@ -106,8 +107,8 @@ request_refuse(struct request *r, const struct refusal *no)
 	buf_put_str(&body, ",\"id\":");
 	buf_put_json(&body, bytes_str(no->id));
 	buf_put_str(&body, "}\n");
-	enum MHD_Result queued = request_answer(r, no->status, buf_cstr(&body),
-		no->allow == NULL ? NULL : "Allow", no->allow);
+	enum MHD_Result queued = request_answer(
+		r, no->status, buf_cstr(&body), no->allow == NULL ? NULL : "Allow", no->allow);
 	buf_free(&body);
 	return queued;
 }
@@ -142,7 +143,7 @@ answer_health(struct request *r, bool ready)
 	if (store_health(r->in->store, &e) == RC_OK)
 		return request_answer(r, 200, "{\"ready\":true}\n", NULL, NULL);
 	return request_refuse(r, &(struct refusal){ 503, e.id == NULL ? "ingest.busy" : e.id,
-		"the log takes no events now", NULL });
+					 "the log takes no events now", NULL });
 }
 
 /* Finds out who the request is for. False with *no filled. */
@@ -168,7 +169,8 @@ find_source(struct request *r, struct refusal *no)
 	return true;
 }
 
-/* What the provider wants of the head. A delivery that cannot be right is refused before its body. */
+/* What the provider wants of the head. A delivery that cannot be right is refused before its body.
+ */
 static bool
 check_claims(struct request *r, struct refusal *no)
 {
@@ -188,11 +190,13 @@ check_claims(struct request *r, struct refusal *no)
 	if (r->source->allow_unsigned)
 		return true;
 	if (r->claims.signature.data == NULL) {
-		*no = (struct refusal){ 401, "ingest.signature", "the delivery is not signed", NULL };
+		*no = (struct refusal){ 401, "ingest.signature", "the delivery is not signed",
+			NULL };
 		return false;
 	}
 	if (!provider->signature_formed(r->claims.signature)) {
-		*no = (struct refusal){ 401, "ingest.signature", "the signature is malformed", NULL };
+		*no = (struct refusal){ 401, "ingest.signature", "the signature is malformed",
+			NULL };
 		return false;
 	}
 	return true;
@@ -228,10 +232,10 @@ begin(struct request *r, const char *method, const char *version)
 		if (bytes_is(r->head.method, "GET") || bytes_is(r->head.method, "HEAD"))
 			return answer_health(r, ready);
 		return request_refuse(r, &(struct refusal){ 405, "ingest.malformed",
-			"health is asked for by GET", "GET, HEAD" });
+						 "health is asked for by GET", "GET, HEAD" });
 	}
-	if (!find_source(r, &no) || !guard_body(&r->head, &r->facts, &no) || !check_claims(r, &no) ||
-		!check_room(r, r->facts.content_length, &no)) {
+	if (!find_source(r, &no) || !guard_body(&r->head, &r->facts, &no) ||
+		!check_claims(r, &no) || !check_room(r, r->facts.content_length, &no)) {
 		if (body)
 			conns_linger(r->in->conns, r->conn);
 		return request_refuse(r, &no);
@@ -239,8 +243,9 @@ begin(struct request *r, const char *method, const char *version)
 	return MHD_YES;
 }
 
-/* Doubles the body's memory within the budget that all requests share. The announced length only caps
- * it: memory is taken for bytes that came, so that announcing much and sending little costs nothing. */
+/* Doubles the body's memory within the budget that all requests share. The announced length only
+ * caps it: memory is taken for bytes that came, so that announcing much and sending little costs
+ * nothing. */
 static bool
 grow(struct request *r, size_t need)
 {
@@ -262,8 +267,8 @@ grow(struct request *r, size_t need)
 	return true;
 }
 
-/* The library takes no answer in the middle of a body: a refused rest is read and forgotten, up to the
- * size of one more body. */
+/* The library takes no answer in the middle of a body: a refused rest is read and forgotten, up to
+ * the size of one more body. */
 static enum MHD_Result
 receive(struct request *r, const char *data, size_t len)
 {
@@ -274,7 +279,7 @@ receive(struct request *r, const char *data, size_t len)
 		r->refusal = (struct refusal){ 413, "ingest.too-large",
 			"the body is larger than what is taken", NULL };
 	} else if (!r->refused && r->body_bytes + len > r->body_cap &&
-		!grow(r, r->body_bytes + len)) {
+		   !grow(r, r->body_bytes + len)) {
 		r->refused = true;
 		r->refusal = (struct refusal){ 503, "ingest.busy",
 			"too many bodies are being received", NULL };
@@ -291,7 +296,8 @@ receive(struct request *r, const char *data, size_t len)
 
 enum MHD_Result
 request_handle(void *cls UNUSED, struct MHD_Connection *connection UNUSED, const char *url UNUSED,
-	const char *method, const char *version, const char *data, size_t *data_bytes, void **context)
+	const char *method, const char *version, const char *data, size_t *data_bytes,
+	void **context)
 {
 	struct request *r = *context;
 	if (!r->begun) {

@@ -5,8 +5,8 @@
 #include "ingest/guard.h"
 #include "ingest/server.h"
 
-/* One request, from its request line to its answer. Two may hold it: the HTTP library, and the store
- * while the event is lent to it; the last one frees it. */
+/* One request, from its request line to its answer. Two may hold it: the HTTP library, and the
+ * store while the event is lent to it; the last one frees it. */
 
 enum request_state {
 	REQUEST_READING, /* the HTTP library's thread has it alone */
@@ -43,7 +43,8 @@ struct request {
 	struct request *lent_previous, *lent_next;
 };
 
-/* The answer to a request that is complete: checks the signature and hands the event to the store. */
+/* The answer to a request that is complete: checks the signature and hands the event to the store.
+ */
 enum MHD_Result request_finish(struct request *r);
 
 /* The answer once the store has called back, or the wait is over. */

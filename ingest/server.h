@@ -13,8 +13,8 @@
 
 /* What the files of the receiver share. */
 
-/* How long an answer may wait for the commit. GitHub gives up after 10 s; a later 202 would be counted
- * as a failure although the event is there. */
+/* How long an answer may wait for the commit. GitHub gives up after 10 s; a later 202 would be
+ * counted as a failure although the event is there. */
 #define INGEST_COMMIT_MS 5000
 #define INGEST_RETRY_AFTER_S "5"
 
@@ -45,8 +45,8 @@ struct ingest {
 	atomic_bool draining, stopping;
 	atomic_size_t in_flight_bytes;
 
-	/* Requests lent to the store until it calls back. The count falls last of all, so that 0 means
-	 * that the store's thread has no business here any more. */
+	/* Requests lent to the store until it calls back. The count falls last of all, so that 0
+	 * means that the store's thread has no business here any more. */
 	pthread_mutex_t lent_lock;
 	struct request *lent_head;
 	atomic_size_t lent;
@@ -60,12 +60,13 @@ bool rate_take(struct rate *r, const char *id);
 /* libmicrohttpd's callbacks; cls is the struct ingest. */
 void *request_new(void *cls, const char *uri, struct MHD_Connection *connection);
 enum MHD_Result request_handle(void *cls, struct MHD_Connection *connection, const char *url,
-	const char *method, const char *version, const char *data, size_t *data_bytes, void **context);
+	const char *method, const char *version, const char *data, size_t *data_bytes,
+	void **context);
 void request_completed(void *cls, struct MHD_Connection *connection, void **context,
 	enum MHD_RequestTerminationCode code);
 
-/* Gives up waiting for commits that take longer than INGEST_COMMIT_MS, or with all, for every one. Only
- * INGEST_POOL needs it; with a thread per connection each one looks at the clock itself. */
+/* Gives up waiting for commits that take longer than INGEST_COMMIT_MS, or with all, for every one.
+ * Only INGEST_POOL needs it; with a thread per connection each one looks at the clock itself. */
 void request_expire(struct ingest *in, bool all);
 
 #endif

@@ -12,13 +12,14 @@ check_plan(const struct source_plan *plan, struct err *e)
 {
 	if (!guard_is_source_name(bytes_str(plan->name)))
 		return err_set(e, RC_INVALID, SOURCE_ID,
-			"\"%s\" is no name for a source: 1 to %d of a-z 0-9 _ -, the first a letter or digit",
+			"\"%s\" is no name for a source: 1 to %d of a-z 0-9 _ -, the first a "
+			"letter or digit",
 			plan->name, LIMIT_SOURCE_NAME_BYTES);
 	if (provider_find(bytes_str(plan->provider)) == NULL) {
 		struct buf names = buf_new(1024);
 		provider_put_names(&names);
-		err_set(e, RC_INVALID, SOURCE_ID, "\"%s\" is no provider; there are: %s", plan->provider,
-			buf_cstr(&names));
+		err_set(e, RC_INVALID, SOURCE_ID, "\"%s\" is no provider; there are: %s",
+			plan->provider, buf_cstr(&names));
 		buf_free(&names);
 		return RC_INVALID;
 	}
@@ -68,7 +69,8 @@ source_add(const char *dir, const struct source_plan *plan, struct arena *a,
 			"there is a source %s; choose another name, or edit %s", plan->name, conf);
 	if (fs_exists(secret))
 		return err_set(e, RC_CONFLICT, SOURCE_ID,
-			"%s is there already, and is not overwritten; remove it or choose another name",
+			"%s is there already, and is not overwritten; remove it or choose another "
+			"name",
 			secret);
 	rc = fs_mkdir(dir, e);
 	if (rc != RC_OK)
@@ -80,8 +82,10 @@ source_add(const char *dir, const struct source_plan *plan, struct arena *a,
 			return rc;
 		*secret_path = secret;
 	}
-	const char *text = plan->allow_unsigned ?
-		arena_printf(a, "provider = %s\nallow_unsigned = true\n", plan->provider) :
-		arena_printf(a, "provider = %s\nsecret_file = %s.secret\n", plan->provider, plan->name);
+	const char *text =
+		plan->allow_unsigned
+			? arena_printf(a, "provider = %s\nallow_unsigned = true\n", plan->provider)
+			: arena_printf(a, "provider = %s\nsecret_file = %s.secret\n",
+				  plan->provider, plan->name);
 	return fs_write(conf, bytes_str(text), 0600, e);
 }

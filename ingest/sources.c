@@ -15,7 +15,8 @@
 #define SOURCE_ID "ingest.source"
 /* White space around a secret that is read before it is trimmed. */
 #define SECRET_FILE_SLACK 64
-/* More sources than this in one folder is a mistake; each lookup walks the sorted list by halves. */
+/* More sources than this in one folder is a mistake; each lookup walks the sorted list by halves.
+ */
 #define SOURCES_MAX 4096
 
 struct sources {
@@ -32,7 +33,8 @@ source_key_id(struct bytes secret, char out[SOURCE_KEY_ID_BYTES + 1])
 	const struct bytes parts[] = { bytes_str("hooklog key id"), secret };
 	unsigned char hash[SHA256_BYTES];
 	crypto_sha256_parts(parts, COUNT_OF(parts), hash);
-	snprintf(out, SOURCE_KEY_ID_BYTES + 1, "%02x%02x%02x%02x", hash[0], hash[1], hash[2], hash[3]);
+	snprintf(out, SOURCE_KEY_ID_BYTES + 1, "%02x%02x%02x%02x", hash[0], hash[1], hash[2],
+		hash[3]);
 }
 
 static bool
@@ -46,11 +48,13 @@ check_secret(struct bytes secret, const char *where, struct err *e)
 {
 	if (secret.len < LIMIT_SECRET_BYTES_MIN)
 		return err_set(e, RC_INVALID, SOURCE_ID,
-			"%s: the secret has %zu bytes, which can be guessed; use at least %d, such as the "
-			"output of: openssl rand -hex 32", where, secret.len, LIMIT_SECRET_BYTES_MIN);
+			"%s: the secret has %zu bytes, which can be guessed; use at least %d, such "
+			"as the "
+			"output of: openssl rand -hex 32",
+			where, secret.len, LIMIT_SECRET_BYTES_MIN);
 	if (secret.len > LIMIT_SECRET_BYTES)
-		return err_set(e, RC_INVALID, SOURCE_ID, "%s: the secret is longer than %d bytes", where,
-			LIMIT_SECRET_BYTES);
+		return err_set(e, RC_INVALID, SOURCE_ID, "%s: the secret is longer than %d bytes",
+			where, LIMIT_SECRET_BYTES);
 	return RC_OK;
 }
 
@@ -124,9 +128,10 @@ add_secret(struct loading *l, const char *file, struct err *e)
 	struct source *source = l->source;
 	if (source->secret_count == SOURCE_SECRETS_MAX)
 		return err_set(e, RC_INVALID, SOURCE_ID,
-			"secret_file: at most %d per source; remove the retired ones", SOURCE_SECRETS_MAX);
-	const char *path = file[0] == '/' ? file :
-		arena_printf(l->sources->arena, "%s/%s", l->dir, file);
+			"secret_file: at most %d per source; remove the retired ones",
+			SOURCE_SECRETS_MAX);
+	const char *path =
+		file[0] == '/' ? file : arena_printf(l->sources->arena, "%s/%s", l->dir, file);
 	unsigned char *value = arena_alloc(l->sources->arena, LIMIT_SECRET_BYTES);
 	struct source_secret *secret = &source->secrets[source->secret_count];
 	size_t len = 0;
@@ -167,8 +172,8 @@ on_pair(const char *section, const char *name, const char *value, void *context,
 		l->allow_given = true;
 		l->source->allow_unsigned = strcmp(value, "true") == 0;
 		if (!l->source->allow_unsigned && strcmp(value, "false") != 0)
-			return err_set(e, RC_INVALID, SOURCE_ID, "allow_unsigned: true or false, not \"%s\"",
-				value);
+			return err_set(e, RC_INVALID, SOURCE_ID,
+				"allow_unsigned: true or false, not \"%s\"", value);
 		return RC_OK;
 	}
 	if (l->provider_given && strcmp(name, "provider") == 0)
@@ -194,8 +199,10 @@ load_one(struct sources *s, struct source *source, const char *dir, struct err *
 		return err_set(e, RC_INVALID, SOURCE_ID, "%s: provider is missing", path);
 	if (source->secret_count == 0 && !source->allow_unsigned)
 		return err_set(e, RC_INVALID, SOURCE_ID,
-			"%s: secret_file is missing; anybody could write to this source. Name a file, or set "
-			"allow_unsigned = true if that is wanted", path);
+			"%s: secret_file is missing; anybody could write to this source. Name a "
+			"file, or set "
+			"allow_unsigned = true if that is wanted",
+			path);
 	if (source->secret_count > 0 && source->allow_unsigned)
 		return err_set(e, RC_INVALID, SOURCE_ID,
 			"%s: allow_unsigned = true and secret_file exclude each other", path);
@@ -228,11 +235,12 @@ list_names(struct sources *s, DIR *folder, const char *dir, struct err *e)
 			continue;
 		if (!guard_is_source_name(name))
 			return err_set(e, RC_INVALID, SOURCE_ID,
-				"%s/%s: a source's name is 1 to %d of a-z 0-9 _ -, the first a letter or digit",
+				"%s/%s: a source's name is 1 to %d of a-z 0-9 _ -, the first a "
+				"letter or digit",
 				dir, entry->d_name, LIMIT_SOURCE_NAME_BYTES);
 		if (s->count == SOURCES_MAX)
-			return err_set(e, RC_INVALID, SOURCE_ID, "%s holds more than %d sources", dir,
-				SOURCES_MAX);
+			return err_set(e, RC_INVALID, SOURCE_ID, "%s holds more than %d sources",
+				dir, SOURCES_MAX);
 		if (s->count == cap) {
 			cap = cap == 0 ? 8 : cap * 2;
 			s->list = base_realloc(s->list, cap * sizeof *s->list);

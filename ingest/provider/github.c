@@ -44,7 +44,8 @@ read_claims(const struct event *head, struct provider_claims *claims, struct err
 	if (claims->delivery.len == 0)
 		return err_set(e, RC_INVALID, "ingest.malformed", DELIVERY_HEADER " is missing");
 	if (!is_claim(claims->event) || !is_claim(claims->delivery) || !is_claim(claims->hook))
-		return err_set(e, RC_INVALID, "ingest.malformed", "an X-GitHub-* header is malformed");
+		return err_set(
+			e, RC_INVALID, "ingest.malformed", "an X-GitHub-* header is malformed");
 	return RC_OK;
 }
 
@@ -56,8 +57,8 @@ signature_formed(struct bytes signature)
 	unsigned char mac[SHA256_BYTES];
 	if (signature.len < len || memcmp(signature.data, prefix, len) != 0)
 		return false;
-	return crypto_unhex((struct bytes){ signature.data + len, signature.len - len }, mac,
-		sizeof mac);
+	return crypto_unhex(
+		(struct bytes){ signature.data + len, signature.len - len }, mac, sizeof mac);
 }
 
 /* The MAC covers the bytes as sent, for form bodies too: still percent-encoded. */
@@ -80,11 +81,12 @@ make_ping(struct bytes secret, struct arena *a, struct provider_ping *ping)
 	unsigned char r[16];
 	crypto_random(r, sizeof r);
 	char *delivery = arena_printf(a,
-		"%02x%02x%02x%02x-%02x%02x-4%01x%02x-a%01x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1],
-		r[2], r[3], r[4], r[5], r[6] & 15u, r[7], r[8] & 15u, r[9], r[10], r[11], r[12], r[13],
-		r[14], r[15]);
+		"%02x%02x%02x%02x-%02x%02x-4%01x%02x-a%01x%02x-%02x%02x%02x%02x%02x%02x", r[0],
+		r[1], r[2], r[3], r[4], r[5], r[6] & 15u, r[7], r[8] & 15u, r[9], r[10], r[11],
+		r[12], r[13], r[14], r[15]);
 	memset(ping, 0, sizeof *ping);
-	ping->body = bytes_str("{\"zen\":\"Keep it logically awesome.\",\"hook_id\":0,"
+	ping->body = bytes_str(
+		"{\"zen\":\"Keep it logically awesome.\",\"hook_id\":0,"
 		"\"hook\":{\"type\":\"Repository\",\"id\":0,\"name\":\"web\",\"active\":true,"
 		"\"events\":[\"*\"],\"config\":{\"content_type\":\"json\"}}}");
 	add_header(ping, "User-Agent", bytes_str("GitHub-Hookshot/hooklog"));

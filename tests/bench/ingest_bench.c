@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How many deliveries the receiver takes, and how long each waits for its answer. A child process runs
- * receiver and log, this one is the sender: some connections, each with one request at a time, over
- * loopback; both share the machine's processors. One line per combination of threading model and
- * connection use, as CSV:
+/* How many deliveries the receiver takes, and how long each waits for its answer. A child process
+ *runs receiver and log, this one is the sender: some connections, each with one request at a time,
+ *over loopback; both share the machine's processors. One line per combination of threading model
+ *and connection use, as CSV:
  *
  *	ingest_bench [SECONDS [CONNECTIONS [BODY_BYTES [FOLDER]]]]
  *
- * FOLDER (default: the current one) is where the log is written, and must be on the disk to measure. */
+ * FOLDER (default: the current one) is where the log is written, and must be on the disk to
+ *measure. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -66,7 +67,8 @@ give_up(const char *what)
 }
 
 static int
-remove_entry(const char *path, const struct stat *st UNUSED, int type UNUSED, struct FTW *ftw UNUSED)
+remove_entry(
+	const char *path, const struct stat *st UNUSED, int type UNUSED, struct FTW *ftw UNUSED)
 {
 	return remove(path);
 }
@@ -128,9 +130,12 @@ make_body(struct buf *out, size_t len)
 	buf_put_str(out, "{\"action\":\"opened\",\"list\":[");
 	while (out->len + 300 < len) {
 		crypto_random(r, sizeof r);
-		buf_printf(out, "{\"id\":%" PRIu64 ",\"node_id\":\"%016" PRIx64 "\",\"sha\":\"%016" PRIx64
-			"%016" PRIx64 "\",\"url\":\"https://api.example.com/repos/octo/hello/pulls/%u\","
-			"\"draft\":false,\"body\":\"Some words that describe what is changed here\"},",
+		buf_printf(out,
+			"{\"id\":%" PRIu64 ",\"node_id\":\"%016" PRIx64 "\",\"sha\":\"%016" PRIx64
+			"%016" PRIx64
+			"\",\"url\":\"https://api.example.com/repos/octo/hello/pulls/%u\","
+			"\"draft\":false,\"body\":\"Some words that describe what is changed "
+			"here\"},",
 			r[0] >> 32, r[1], r[2], r[3], (unsigned)(r[0] & 0xffff));
 	}
 	buf_put_str(out, "0]}");
@@ -164,11 +169,14 @@ next_request(struct load *l, struct client *c)
 {
 	size_t which = (c->index + c->number) % BODIES;
 	buf_clear(&c->request);
-	buf_printf(&c->request, "POST /in/bench HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-		"User-Agent: GitHub-Hookshot/bench\r\nAccept: */*\r\nContent-Type: application/json\r\n"
+	buf_printf(&c->request,
+		"POST /in/bench HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+		"User-Agent: GitHub-Hookshot/bench\r\nAccept: */*\r\nContent-Type: "
+		"application/json\r\n"
 		"X-GitHub-Event: pull_request\r\nX-GitHub-Hook-ID: 1\r\n"
 		"X-GitHub-Delivery: %08zx-0000-4000-8000-%012zx\r\n"
-		"X-Hub-Signature-256: ", c->index, c->number);
+		"X-Hub-Signature-256: ",
+		c->index, c->number);
 	buf_put_bytes(&c->request, buf_bytes(&l->signatures[which]));
 	buf_printf(&c->request, "\r\nContent-Length: %zu\r\n\r\n", l->bodies[which].len);
 	buf_put_bytes(&c->request, buf_bytes(&l->bodies[which]));
@@ -183,8 +191,8 @@ static bool
 send_request(struct client *c)
 {
 	while (c->sent < c->request.len) {
-		ssize_t n = send(c->fd, c->request.data + c->sent, c->request.len - c->sent,
-			MSG_NOSIGNAL);
+		ssize_t n = send(
+			c->fd, c->request.data + c->sent, c->request.len - c->sent, MSG_NOSIGNAL);
 		if (n < 0)
 			return errno == EAGAIN || errno == ENOTCONN;
 		c->sent += (size_t)n;
@@ -204,7 +212,8 @@ read_answer(struct client *c)
 			return -1;
 		c->have += (size_t)n;
 		c->answer[c->have] = '\0';
-		char *end = strstr(c->answer, "\r\n\r\n"), *len = strcasestr(c->answer, "content-length:");
+		char *end = strstr(c->answer, "\r\n\r\n"),
+		     *len = strcasestr(c->answer, "content-length:");
 		if (end == NULL || len == NULL)
 			continue;
 		c->want = (size_t)(end - c->answer) + 4 + strtoul(len + 15, NULL, 10);
@@ -305,7 +314,7 @@ measure(struct load *l, const struct run *run)
 	size_t n = l->sample_count;
 	qsort(l->samples, n, sizeof *l->samples, by_value);
 	double cpu_us = (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1e6 +
-		(double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+			(double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
 	/* The processor time includes the warm-up; so does this share of it. */
 	double total = (double)n * ((double)run->seconds + 0.5) / (double)run->seconds;
 	printf("%s,%s,%zu,%.0f,%u,%u,%u,%zu,%.1f,%d\n",
@@ -338,7 +347,7 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < run.connections; i++)
 		l.clients[i].request = buf_new(body_bytes + 4096);
 	printf("threading,connections_use,connections,requests_per_s,p50_us,p99_us,max_us,failed,"
-		"receiver_cpu_us_per_request,exit\n");
+	       "receiver_cpu_us_per_request,exit\n");
 	static const enum ingest_threading models[] = { INGEST_CONNECTION, INGEST_POOL };
 	for (size_t keep = 0; keep < 2; keep++) {
 		for (size_t m = 0; m < COUNT_OF(models); m++) {

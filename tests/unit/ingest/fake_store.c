@@ -135,8 +135,8 @@ fake_store_last(struct store *s, struct buf *envelope, struct buf *body)
 }
 
 enum rc
-store_submit(struct store *s, const struct event *ev, store_done_fn done, void *context,
-	struct err *e)
+store_submit(
+	struct store *s, const struct event *ev, store_done_fn done, void *context, struct err *e)
 {
 	enum rc rc = RC_OK;
 	pthread_mutex_lock(&s->lock);

@@ -7,11 +7,11 @@
 /* A store that answers as told, from a thread of its own as the real one does. */
 
 struct fake_plan {
-	enum rc submit;     /* store_submit returns this */
-	enum rc commit;     /* what the callback reports */
+	enum rc submit; /* store_submit returns this */
+	enum rc commit; /* what the callback reports */
 	bool duplicate;
-	bool hold;          /* callbacks wait until this is set to false */
-	int64_t delay_ms;   /* before each callback */
+	bool hold;        /* callbacks wait until this is set to false */
+	int64_t delay_ms; /* before each callback */
 	enum rc health;
 };
 

@@ -44,7 +44,8 @@ published_signatures_match(void **state UNUSED)
 	assert_false(p->verify(bytes_str("x"), body, bytes_str("sha256=" SIGNATURE)));
 	/* A form is signed as it is sent, still escaped. */
 	assert_true(p->verify(secret, bytes_str("payload=%7B%22zen%22%3A%22a+b%22%7D"),
-		bytes_str("sha256=427b05bda3a79bc7ef3bcf683ff0ee7fe749b134a1c9f826719acb4727547d9a")));
+		bytes_str("sha256="
+			  "427b05bda3a79bc7ef3bcf683ff0ee7fe749b134a1c9f826719acb4727547d9a")));
 }
 
 static void
@@ -57,14 +58,13 @@ signatures_of_wrong_form_are_known(void **state UNUSED)
 	assert_true(p->signature_formed(bytes_str("sha256=" SIGNATURE)));
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
 		assert_false(p->signature_formed(bytes_str(wrong[i])));
-		assert_false(p->verify(bytes_str(SECRET), bytes_str("Hello, World!"),
-			bytes_str(wrong[i])));
+		assert_false(p->verify(
+			bytes_str(SECRET), bytes_str("Hello, World!"), bytes_str(wrong[i])));
 	}
 }
 
 static enum rc
-read_with(const char *event, const char *delivery, const char *hook,
-	struct provider_claims *claims)
+read_with(const char *event, const char *delivery, const char *hook, struct provider_claims *claims)
 {
 	struct event_header headers[3];
 	struct event head = { .headers = headers };
@@ -74,7 +74,8 @@ read_with(const char *event, const char *delivery, const char *hook,
 			(struct event_header){ bytes_str("x-github-event"), bytes_str(event) };
 	if (delivery != NULL)
 		headers[head.header_count++] =
-			(struct event_header){ bytes_str("X-GITHUB-DELIVERY"), bytes_str(delivery) };
+			(struct event_header){ bytes_str("X-GITHUB-DELIVERY"),
+				bytes_str(delivery) };
 	if (hook != NULL)
 		headers[head.header_count++] =
 			(struct event_header){ bytes_str("X-GitHub-Hook-ID"), bytes_str(hook) };

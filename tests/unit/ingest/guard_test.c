@@ -9,19 +9,24 @@
 #include "base/limits.h"
 #include "ingest/guard.h"
 
-#define H(n, v) { { (const unsigned char *)(n), sizeof(n) - 1 }, { (const unsigned char *)(v), \
-	sizeof(v) - 1 } }
+#define H(n, v)                                                                                    \
+	{                                                                                          \
+		{ (const unsigned char *)(n), sizeof(n) - 1 },                                     \
+		{                                                                                  \
+			(const unsigned char *)(v), sizeof(v) - 1                                  \
+		}                                                                                  \
+	}
 
 static unsigned
-status(const char *method, const char *uri, const char *version,
-	const struct event_header *headers, size_t count, struct guard_facts *facts)
+status(const char *method, const char *uri, const char *version, const struct event_header *headers,
+	size_t count, struct guard_facts *facts)
 {
 	struct refusal no = { 0 };
 	struct event_header all[LIMIT_HEADERS + 2] = { H("Host", "localhost") };
 	for (size_t i = 0; i < count; i++)
 		all[i + 1] = headers[i];
-	const struct guard_request request = { bytes_str(method), bytes_str(uri), bytes_str(version),
-		all, count + 1 };
+	const struct guard_request request = { bytes_str(method), bytes_str(uri),
+		bytes_str(version), all, count + 1 };
 	if (!guard_head(&request, facts, &no))
 		return no.status;
 	if (!guard_body(&request, facts, &no))
@@ -54,12 +59,14 @@ one_header_of_each_kind_and_no_tricks(void **state UNUSED)
 		{ 400, "http/1.1", { H("X-A", "b") } },
 		{ 400, "", { H("X-A", "b") } },
 		{ 400, "HTTP/1.1", { H("Content-Length", "2"), H("content-length", "2") } },
-		{ 400, "HTTP/1.1", { H("Content-Length", "2"), H("Transfer-Encoding", "chunked") } },
-		{ 400, "HTTP/1.1", { H("Transfer-Encoding", "chunked"),
-			H("Transfer-Encoding", "chunked") } },
+		{ 400, "HTTP/1.1",
+			{ H("Content-Length", "2"), H("Transfer-Encoding", "chunked") } },
+		{ 400, "HTTP/1.1",
+			{ H("Transfer-Encoding", "chunked"), H("Transfer-Encoding", "chunked") } },
 		{ 400, "HTTP/1.1", { H("HOST", "localhost") } },
 		{ 400, "HTTP/1.1", { H("Content-Type", "a"), H("Content-Type", "a") } },
-		{ 400, "HTTP/1.1", { H("Content-Encoding", "gzip"), H("Content-Encoding", "identity") } },
+		{ 400, "HTTP/1.1",
+			{ H("Content-Encoding", "gzip"), H("Content-Encoding", "identity") } },
 		{ 400, "HTTP/1.1", { H("Transfer-Encoding", "gzip, chunked") } },
 		{ 400, "HTTP/1.1", { H("Transfer-Encoding", "chunked\t") } },
 		{ 400, "HTTP/1.1", { H("Transfer-Encoding", "xchunked") } },
@@ -83,12 +90,16 @@ one_header_of_each_kind_and_no_tricks(void **state UNUSED)
 		{ 413, "HTTP/1.1", { H("Content-Length", "26214401") } },
 		{ 413, "HTTP/1.1", { H("Content-Length", "9999999999999999999") } },
 		{ 0, "HTTP/1.1", { H("Content-Length", "26214400") } },
-		{ 0, "HTTP/1.1", { H("Content-Length", "26214401"),
-			H("Content-Type", "application/x-www-form-urlencoded") } },
-		{ 413, "HTTP/1.1", { H("Content-Length", "26214401"),
-			H("Content-Type", "application/x-www-form-urlencodedx") } },
-		{ 413, "HTTP/1.1", { H("Content-Length", "78643201"),
-			H("Content-Type", "Application/X-WWW-Form-URLEncoded; charset=utf-8") } },
+		{ 0, "HTTP/1.1",
+			{ H("Content-Length", "26214401"),
+				H("Content-Type", "application/x-www-form-urlencoded") } },
+		{ 413, "HTTP/1.1",
+			{ H("Content-Length", "26214401"),
+				H("Content-Type", "application/x-www-form-urlencodedx") } },
+		{ 413, "HTTP/1.1",
+			{ H("Content-Length", "78643201"),
+				H("Content-Type",
+					"Application/X-WWW-Form-URLEncoded; charset=utf-8") } },
 		{ 415, "HTTP/1.1", { H("Content-Encoding", "gzip") } },
 		{ 415, "HTTP/1.1", { H("Content-Encoding", "identity, gzip") } },
 	};
@@ -97,7 +108,8 @@ one_header_of_each_kind_and_no_tricks(void **state UNUSED)
 		size_t count = 0;
 		while (count < 4 && cases[i].headers[count].name.data != NULL)
 			count++;
-		unsigned got = status("POST", "/in/x", cases[i].version, cases[i].headers, count, &facts);
+		unsigned got =
+			status("POST", "/in/x", cases[i].version, cases[i].headers, count, &facts);
 		if (got != cases[i].status)
 			fail_msg("case %zu: want %u, got %u", i, cases[i].status, got);
 	}
@@ -132,8 +144,8 @@ host_is_needed_from_http_1_1_on(void **state UNUSED)
 {
 	struct guard_facts facts;
 	struct refusal no;
-	struct guard_request request = { bytes_str("GET"), bytes_str("/"), bytes_str("HTTP/1.1"), NULL,
-		0 };
+	struct guard_request request = { bytes_str("GET"), bytes_str("/"), bytes_str("HTTP/1.1"),
+		NULL, 0 };
 	assert_false(guard_head(&request, &facts, &no));
 	assert_int_equal(no.status, 400);
 	request.version = bytes_str("HTTP/1.0");
@@ -163,7 +175,8 @@ static void
 source_names_are_words(void **state UNUSED)
 {
 	static const char *const good[] = { "a", "0", "a_b-9", "github" };
-	static const char *const bad[] = { "", "A", "-a", "_a", "a.b", "a/b", "a b", "..", "\xc3\xa9" };
+	static const char *const bad[] = { "", "A", "-a", "_a", "a.b", "a/b", "a b", "..",
+		"\xc3\xa9" };
 	char long_name[LIMIT_SOURCE_NAME_BYTES + 2];
 	memset(long_name, 'a', sizeof long_name);
 	for (size_t i = 0; i < COUNT_OF(good); i++)
@@ -175,8 +188,8 @@ source_names_are_words(void **state UNUSED)
 	name.len++;
 	assert_false(guard_is_source_name(name));
 	assert_true(bytes_is(guard_source_name(bytes_str("/in/x")), "x"));
-	static const char *const paths[] = { "", "/", "/in", "/in/", "/IN/x", "/in/x/", "/in/../in/x",
-		"in/x" };
+	static const char *const paths[] = { "", "/", "/in", "/in/", "/IN/x", "/in/x/",
+		"/in/../in/x", "in/x" };
 	for (size_t i = 0; i < COUNT_OF(paths); i++)
 		assert_null(guard_source_name(bytes_str(paths[i])).data);
 }

@@ -33,8 +33,8 @@ make(void **state)
 }
 
 static int
-remove_entry(const char *path, const struct stat *st UNUSED, int type UNUSED,
-	struct FTW *ftw UNUSED)
+remove_entry(
+	const char *path, const struct stat *st UNUSED, int type UNUSED, struct FTW *ftw UNUSED)
 {
 	return remove(path);
 }
@@ -125,7 +125,8 @@ wrong_files_are_named(void **state)
 		{ "provider = github\nsecret_file = long\n", "longer" },
 		{ "provider = github\nsecret_file = .\n", "regular file" },
 		{ "provider = github\nsecret_file = ok\nsecret_file = ok\nsecret_file = ok\n"
-			"secret_file = ok\nsecret_file = ok\n", "at most 4" },
+		  "secret_file = ok\nsecret_file = ok\n",
+			"at most 4" },
 		{ "provider\n", "line 1" },
 	};
 	struct folder *f = *state;
