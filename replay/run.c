@@ -220,6 +220,16 @@ clean_up(struct run *run)
 	arena_free(run->scratch);
 }
 
+/* What was sent is gone with the unfinished file: going on means starting over. */
+static void
+forget_sent(struct replay_result *result)
+{
+	result->sent = result->body_bytes = 0;
+	result->first_seq = result->last_seq = 0;
+	result->next_seq = result->from_seq;
+	result->complete = false;
+}
+
 enum rc
 replay_run(struct store_reader *r, const struct replay_options *options,
 	struct replay_result *result, struct err *e)
@@ -247,8 +257,11 @@ replay_run(struct store_reader *r, const struct replay_options *options,
 	rc = scan(&run, e);
 	/* A limit that was reached ends the selection; only what was cut off is thrown away. */
 	bool whole = rc == RC_OK && !result->interrupted;
+	bool kept = whole || kind->keeps(run.target);
 	enum rc closed = kind->close(run.target, whole, rc == RC_OK ? e : NULL);
 	rc = rc == RC_OK ? closed : rc;
+	if (!kept || closed != RC_OK)
+		forget_sent(result);
 done:
 	result->elapsed_us = clock_monotonic_us() - start_us;
 	clean_up(&run);

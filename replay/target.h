@@ -30,6 +30,8 @@ struct replay_target_kind {
 	 * else: there is no use in going on. */
 	enum rc (*send)(
 		void *state, const struct event *ev, struct replay_answer *answer, struct err *e);
+	/* Whether what was sent stays sent when the replay ends early. */
+	bool (*keeps)(const void *state);
 	/* Makes what was sent final when complete, else throws away what is not; frees state. */
 	enum rc (*close)(void *state, bool complete, struct err *e);
 };

@@ -94,6 +94,12 @@ http_open(void **state, const struct replay_target_options *options, struct err 
 }
 
 static bool
+http_keeps(const void *state UNUSED)
+{
+	return true;
+}
+
+static bool
 is_sent(const struct event_header *h)
 {
 	static const char redacted[] = "redacted:";
@@ -217,5 +223,6 @@ const struct replay_target_kind replay_target_http = {
 	.accepts = http_accepts,
 	.open = http_open,
 	.send = http_send,
+	.keeps = http_keeps,
 	.close = http_close,
 };

@@ -87,6 +87,12 @@ done:
 	return rc;
 }
 
+static bool
+ndjson_keeps(const void *state)
+{
+	return ((const struct ndjson *)state)->is_stdout;
+}
+
 static enum rc
 ndjson_open(void **state, const struct replay_target_options *options, struct err *e)
 {
@@ -130,9 +136,11 @@ ndjson_send(void *state, const struct event *ev, struct replay_answer *answer UN
 	if (t->line.overflow)
 		return err_set(e, RC_INVALID, NULL, "event %" PRIu64 " is too large for one line",
 			ev->seq);
-	if (fwrite(t->line.data, 1, t->line.len, t->out) != t->line.len)
-		return err_sys(e, errno == ENOSPC ? RC_FULL : RC_IO, NULL, errno, "write %s",
-			t->is_stdout ? "stdout" : t->path);
+	/* To a reader an event is sent when it left this process; a file counts as a whole. */
+	if (fwrite(t->line.data, 1, t->line.len, t->out) != t->line.len ||
+		(t->is_stdout && fflush(t->out) != 0))
+		return err_sys(
+			e, RC_IO, NULL, errno, "write %s", t->is_stdout ? "stdout" : t->path);
 	return RC_OK;
 }
 
@@ -141,5 +149,6 @@ const struct replay_target_kind replay_target_ndjson = {
 	.accepts = ndjson_accepts,
 	.open = ndjson_open,
 	.send = ndjson_send,
+	.keeps = ndjson_keeps,
 	.close = ndjson_close,
 };

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { test, assert, program } from '../lib/harness.mjs';
-import { ndjson, run, runOk, start, startIngest, tempDir, until } from '../lib/hooklog.mjs';
+import { bin, exec, ndjson, run, runOk, start, startIngest, tempDir, until } from '../lib/hooklog.mjs';
 
 const COUNT = 150;
 const SEED = '11';
@@ -273,6 +273,18 @@ test('an interrupted file is not there', async (t) => {
 	replay.child.kill('SIGTERM');
 	assert.deepEqual(await replay.wait(), { code: 130, signal: null });
 	assert.deepEqual(fs.readdirSync(folder), []);
+	// What went into the file is gone with it.
+	assert.match(replay.stderr, /sent 0, refused 0, retried 0, .*next: --from 1\n$/);
+});
+
+test('a target that is full is told', async (t) => {
+	if (!fs.existsSync('/dev/full'))
+		t.skip('no /dev/full');
+	const { dir } = await filledLog();
+	const full = await exec('/bin/sh', ['-c', 'exec "$0" replay --target - --data "$1" >/dev/full', bin, dir]);
+	assert.equal(full.code, 1);
+	assert.match(full.stderr, /write stdout: No space left/);
+	assert.match(full.stderr, /sent 0, .*next: --from 1\n$/);
 });
 
 test('a log can be replayed while it is written', async (t) => {

@@ -60,7 +60,7 @@ struct target {
 	uint64_t seqs[64];
 	int stop_at_call; /* makes stop_fd readable during that call; 0: never */
 	int stop_pipe[2];
-	bool closed, complete;
+	bool closed, complete, forgets;
 };
 static struct target target;
 
@@ -84,6 +84,12 @@ fake_send(void *state UNUSED, const struct event *ev, struct replay_answer *answ
 	return err_set(e, target.rcs[call], "replay.test", "no");
 }
 
+static bool
+fake_keeps(const void *state UNUSED)
+{
+	return !target.forgets;
+}
+
 static enum rc
 fake_close(void *state UNUSED, bool complete, struct err *e UNUSED)
 {
@@ -95,9 +101,11 @@ fake_close(void *state UNUSED, bool complete, struct err *e UNUSED)
 enum rc
 replay_target_find(const char *spec, const struct replay_target_kind **kind, struct err *e)
 {
-	static const struct replay_target_kind fake = {
-		.name = "fake", .open = fake_open, .send = fake_send, .close = fake_close
-	};
+	static const struct replay_target_kind fake = { .name = "fake",
+		.open = fake_open,
+		.send = fake_send,
+		.keeps = fake_keeps,
+		.close = fake_close };
 	if (strcmp(spec, "fake") != 0)
 		return err_set(e, RC_INVALID, NULL, "no such target");
 	*kind = &fake;
@@ -411,6 +419,21 @@ stops_after_the_event_in_flight_and_goes_on(void **state)
 }
 
 static void
+what_a_target_forgets_was_not_sent(void **state)
+{
+	struct replay_options o = options_new();
+	target.forgets = true;
+	target.rcs[3] = RC_IO;
+	target.count = 4;
+	o.select.from_seq = 2;
+	struct replay_result result = replay(*state, &o, RC_IO);
+	assert_sent("2 3 4 5");
+	assert_int_equal(result.sent, 0);
+	assert_int_equal(result.next_seq, 2);
+	assert_false(result.complete || target.complete);
+}
+
+static void
 a_stop_ends_the_wait_for_a_retry(void **state)
 {
 	struct replay_options o = options_new();
@@ -446,6 +469,7 @@ main(void)
 		cmocka_unit_test_setup(a_loop_stops_even_who_keeps_going, set_up),
 		cmocka_unit_test_setup(limits, set_up),
 		cmocka_unit_test_setup(stops_after_the_event_in_flight_and_goes_on, set_up),
+		cmocka_unit_test_setup(what_a_target_forgets_was_not_sent, set_up),
 		cmocka_unit_test_setup(a_stop_ends_the_wait_for_a_retry, set_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
