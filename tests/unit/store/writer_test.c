@@ -103,11 +103,48 @@ a_dictionary_is_trained_kept_and_carried_on(void **state)
 	helper_remove(dir);
 }
 
+/* A map that is full at once: the writer goes on in the next segment, nobody notices. */
+static void
+a_full_map_rolls_the_segment(void **state)
+{
+	(void)state;
+	char *dir = helper_dir();
+	unsigned char *noise = helper_noise(50000, 9);
+	struct store *s = helper_open(dir);
+	struct store_reader *r;
+	const struct store_segment_stat *segments;
+	struct arena *a = arena_new(4096);
+	size_t count;
+	struct err e;
+	helper_append_bytes(s, "a", (struct bytes){ noise, 50000 });
+	assert_int_equal(mdb_env_set_mapsize(s->segment->env, 300000), 0);
+	for (uint64_t i = 2; i <= 20; i++) {
+		char delivery[16];
+		snprintf(delivery, sizeof delivery, "%" PRIu64, i);
+		struct store_result result =
+			helper_append_bytes(s, delivery, (struct bytes){ noise, 50000 });
+		assert_true(result.seq == i && !result.duplicate);
+	}
+	assert_true(helper_append_bytes(s, "a", (struct bytes){ noise, 50000 }).duplicate);
+	assert_int_equal(store_health(s, &e), RC_OK);
+	assert_int_equal(store_reader_from(s, &r, &e), RC_OK);
+	assert_int_equal(store_segments(r, a, &segments, &count, &e), RC_OK);
+	assert_int_equal(count, 2);
+	assert_true(segments[0].last_seq >= 2 && segments[0].last_seq < 7);
+	store_reader_close(r);
+	store_close(s);
+	helper_verify(dir, 20, RC_OK);
+	arena_free(a);
+	free(noise);
+	helper_remove(dir);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_dictionary_is_trained_kept_and_carried_on),
+		cmocka_unit_test(a_full_map_rolls_the_segment),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
