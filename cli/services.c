@@ -14,10 +14,32 @@ services_open_log(const struct config *c, struct store **s, struct err *e)
 	return store_open(s, &options, e);
 }
 
+static enum rc
+log_id_text(struct store *s, char out[2 * STORE_LOG_ID_BYTES + 1], struct err *e)
+{
+	struct store_reader *reader = NULL;
+	struct store_span span;
+	enum rc rc = store_reader_from(s, &reader, e);
+	if (rc == RC_OK)
+		rc = store_span(reader, &span, e);
+	if (rc == RC_OK) {
+		struct buf hex = buf_new(2 * STORE_LOG_ID_BYTES);
+		buf_put_hex(&hex, span.log_id, sizeof span.log_id);
+		memcpy(out, buf_cstr(&hex), 2 * STORE_LOG_ID_BYTES + 1);
+		buf_free(&hex);
+	}
+	store_reader_close(reader);
+	return rc;
+}
+
 enum rc
 services_start_ingest(const struct config *c, struct store *s, struct arena *a, struct ingest **in,
 	struct err *e)
 {
+	char log_id[2 * STORE_LOG_ID_BYTES + 1];
+	enum rc rc = log_id_text(s, log_id, e);
+	if (rc != RC_OK)
+		return rc;
 	const struct ingest_options options = { .listen = c->ingest_listen,
 		.threading = strcmp(c->ingest_threading, "pool") == 0 ? INGEST_POOL : INGEST_CONNECTION,
 		.threads = c->ingest_threads,
@@ -27,8 +49,9 @@ services_start_ingest(const struct config *c, struct store *s, struct arena *a, 
 		.keep_alive = c->ingest_keep_alive,
 		.sources_dir = c->sources_dir,
 		.salt_file = arena_printf(a, "%s/redaction.salt", c->data_dir),
+		.log_id = log_id,
 		.store = s };
-	enum rc rc = ingest_start(in, &options, e);
+	rc = ingest_start(in, &options, e);
 	if (rc == RC_OK)
 		LOG_INFO("ingest.listening", F_S("address", ingest_address(*in)),
 			F_U("sources", ingest_source_count(*in)), F_S("threading", c->ingest_threading));

@@ -248,6 +248,7 @@ start_threads(struct ingest *in, const struct ingest_options *o, bool v6, struct
 		.head_ms = request_ms < HEAD_MS ? request_ms : HEAD_MS,
 		.request_ms = request_ms,
 		.work_ms = WORK_MS,
+		.watch_hangups = in->pool,
 		.tick = on_tick,
 		.context = in,
 	};
@@ -286,6 +287,7 @@ ingest_start(struct ingest **out, const struct ingest_options *o, struct err *e)
 	in->in_flight_bytes_max =
 		o->in_flight_bytes_max > 0 ? o->in_flight_bytes_max : IN_FLIGHT_BYTES_MAX;
 	in->sources_dir = base_strdup(o->sources_dir);
+	snprintf(in->log_id, sizeof in->log_id, "%s", o->log_id == NULL ? "" : o->log_id);
 	pthread_mutex_init(&in->sources_lock, NULL);
 	pthread_mutex_init(&in->lent_lock, NULL);
 	pthread_mutex_init(&in->refusals.lock, NULL);

@@ -13,6 +13,7 @@
  *	401     signature missing, malformed or wrong
  *	404     no such path or source: one answer for both
  *	405     wrong method; Allow names the right one
+ *	409     a replay of this very log (X-Hooklog-Log names its id): storing it would be a loop
  *	413     body over the cap
  *	415     Content-Encoding, which would hide the signed bytes
  *	503     our own trouble (log full or stopped, overload, stop): Retry-After
@@ -34,6 +35,7 @@ struct ingest_options {
 	bool keep_alive;            /* docs/adr/0007-request-guard.md says when this is safe */
 	const char *sources_dir;    /* made by `source add`; need not exist */
 	const char *salt_file;      /* salt of redacted header values, made when missing */
+	const char *log_id;         /* of that store, 32 hexadecimal digits; NULL: no loop guard */
 	struct store *store;        /* borrowed until ingest_stop returned */
 };
 

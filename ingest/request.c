@@ -169,6 +169,23 @@ find_source(struct request *r, struct refusal *no)
 	return true;
 }
 
+/* A replay names every log its event went through: storing our own events again would never end. */
+static bool
+check_loop(struct request *r, struct refusal *no)
+{
+	for (size_t i = 0; i < r->head.header_count && r->in->log_id[0] != '\0'; i++) {
+		const struct event_header *h = &r->head.headers[i];
+		if (!bytes_is_nocase(h->name, "X-Hooklog-Log") ||
+			!bytes_is_nocase(h->value, r->in->log_id))
+			continue;
+		*no = (struct refusal){ 409, "replay.loop",
+			arena_printf(r->arena, "this is a replay of log %s into itself", r->in->log_id),
+			NULL };
+		return false;
+	}
+	return true;
+}
+
 /* What the provider wants of the head. A delivery that cannot be right is refused before its body.
  */
 static bool
@@ -235,7 +252,7 @@ begin(struct request *r, const char *method, const char *version)
 						 "health is asked for by GET", "GET, HEAD" });
 	}
 	if (!find_source(r, &no) || !guard_body(&r->head, &r->facts, &no) ||
-		!check_claims(r, &no) || !check_room(r, r->facts.content_length, &no)) {
+		!check_loop(r, &no) || !check_claims(r, &no) || !check_room(r, r->facts.content_length, &no)) {
 		if (body)
 			conns_linger(r->in->conns, r->conn);
 		return request_refuse(r, &no);

@@ -32,6 +32,7 @@ struct ingest {
 	bool pool, keep_alive;
 	size_t in_flight_bytes_max;
 	unsigned char salt[REDACT_SALT_BYTES];
+	char log_id[2 * STORE_LOG_ID_BYTES + 1]; /* "" without a loop guard */
 	char *sources_dir;
 	uint64_t sources_stamp; /* of the files last read; only ingest_reload's thread */
 	char address[64];

@@ -301,3 +301,15 @@ test('a log can be replayed while it is written', async (t) => {
 	await more.stop({ signal: 'SIGINT' });
 	await receiver.stop();
 });
+
+test('a replay into the very log it reads is refused, and appends nothing', async (t) => {
+	const { dir } = await filledLog();
+	const receiver = await startIngest(t, dir);
+	const secret = path.join(dir, 'sources/github.secret');
+	const result = await run(['replay', '--data', dir, '--target', `${receiver.url}/in/github`, '--secret-file', secret, '--keep-going']);
+	assert.equal(result.code, 9);
+	assert.match(result.stderr, /replay\.loop/);
+	const stat = JSON.parse((await runOk(['log', 'stat', '--json', '--data', dir])).stdout);
+	assert.equal(stat.last_seq, COUNT);
+	await receiver.stop();
+});
