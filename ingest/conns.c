@@ -25,6 +25,7 @@ struct conn {
 	int fd;
 	enum conn_phase phase;
 	bool first, shut, linger;
+	unsigned hangup_ticks; /* how often in a row the client was found gone */
 	int64_t started_ms, body_ms;
 	atomic_size_t body_bytes;
 };
@@ -65,6 +66,19 @@ is_late(const struct conns *c, const struct conn *conn, int64_t now_ms)
 		return age > c->options.request_ms + c->options.work_ms;
 	}
 	return false;
+}
+
+/* A client that ended its half with nothing left to read will never complete its request. Twice in
+ * a row, since the HTTP library may just have read the rest and not yet said so. */
+static bool
+is_gone(struct conn *conn)
+{
+	unsigned char next;
+	if (conn->phase == CONN_WORK || recv(conn->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+		conn->hangup_ticks = 0;
+	else
+		conn->hangup_ticks++;
+	return conn->hangup_ticks > 1;
 }
 
 /* Reads what a refused client still sends. False: the connection is done with. */
@@ -108,7 +122,10 @@ reaper(void *context)
 	while (!c->stop) {
 		int64_t now_ms = clock_monotonic_ms();
 		for (struct conn *conn = c->head; conn != NULL; conn = conn->next) {
-			if (conn->shut || !is_late(c, conn, now_ms))
+			if (conn->shut)
+				continue;
+			bool gone = c->options.watch_hangups && is_gone(conn);
+			if (!gone && !is_late(c, conn, now_ms))
 				continue;
 			conn->shut = true;
 			shutdown(conn->fd, SHUT_RDWR);

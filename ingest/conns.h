@@ -24,6 +24,9 @@ struct conns_options {
 	int64_t head_ms;    /* for the head of the first request */
 	int64_t request_ms; /* for a whole request */
 	int64_t work_ms;    /* more, until the answer was read */
+	/* Whether to look for clients that went away in the middle of a request: libmicrohttpd
+	 * 0.9.75 misses that with epoll when the last bytes and the end arrive together. */
+	bool watch_hangups;
 	/* Called about four times a second, in the reaper's thread and outside all its locks. */
 	void (*tick)(void *context);
 	void *context;
