@@ -207,11 +207,13 @@ find_stored(struct index *ix, const struct index_key *key, struct index_entry *e
 }
 
 enum rc
-index_find(struct index *ix, const struct index_key *key, struct index_entry *entry, struct err *e)
+index_find(struct index *ix, const struct index_key *key, struct index_entry *entry, bool *stored,
+	struct err *e)
 {
 	const struct index_entry *found = keytab_find(&ix->tail, key);
 	if (found == NULL)
 		found = keytab_find(&ix->frozen, key);
+	*stored = found == NULL;
 	if (found == NULL)
 		return find_stored(ix, key, entry, e);
 	*entry = *found;
@@ -245,15 +247,16 @@ index_add_event(struct index *ix, const struct event *ev)
 {
 	struct index_key key, second;
 	struct index_entry known, entry = { .seq = ev->seq };
+	bool stored;
 	if (!index_key_of(ev, &key))
 		return;
 	memcpy(entry.body_sha256, ev->body_sha256, SHA256_BYTES);
-	if (index_find(ix, &key, &known, NULL) != RC_OK) {
+	if (index_find(ix, &key, &known, &stored, NULL) != RC_OK) {
 		index_add(ix, &key, &entry);
 		return;
 	}
 	index_key_with_body(&key, ev->body_sha256, &second);
-	if (known.seq != ev->seq && index_find(ix, &second, &known, NULL) != RC_OK)
+	if (known.seq != ev->seq && index_find(ix, &second, &known, &stored, NULL) != RC_OK)
 		index_add(ix, &second, &entry);
 }
 

@@ -48,11 +48,12 @@ enum rc index_open(struct index **ix, struct store_reader *r, struct err *e) MUS
 /* Writes out what is in memory and closes. NULL is fine. */
 void index_close(struct index *ix);
 
-/* Writer thread only, all of them. RC_NOTFOUND: the key is new. */
+/* Writer thread only, all of them. *stored: the entry comes from index.mdb, which carries no checksums,
+ * rather than from memory. RC_NOTFOUND: the key is new. */
 enum rc index_find(struct index *ix, const struct index_key *key, struct index_entry *entry,
-	struct err *e) MUST_CHECK;
+	bool *stored, struct err *e) MUST_CHECK;
 
-/* Adds an entry of the commit being built; the key must be new. */
+/* Adds an entry of the commit being built; the key must be new, or its stored entry wrong. */
 void index_add(struct index *ix, const struct index_key *key, const struct index_entry *entry);
 
 /* The commit failed: forgets what was added since the last index_committed. */
@@ -75,7 +76,8 @@ void index_view_close(struct index_view *v); /* NULL is fine */
 /* Takes a fresh look; *last_seq is what the index covers from now on. */
 enum rc index_view_refresh(struct index_view *v, uint64_t *last_seq, struct err *e) MUST_CHECK;
 
-/* Whether the index would find a redelivery of ev and answer with its number. */
-bool index_view_knows(const struct index_view *v, const struct event *ev);
+/* The number the index would answer a redelivery of ev with: ev's own, or that of an equal event; 0: it
+ * does not know it. Only for events with a delivery id. */
+uint64_t index_view_find(const struct index_view *v, const struct event *ev);
 
 #endif

@@ -76,22 +76,25 @@ index_view_refresh(struct index_view *v, uint64_t *last_seq, struct err *e)
 	return RC_OK;
 }
 
-static bool
-leads_to(const struct index_view *v, const struct index_key *key, const struct event *ev)
+static uint64_t
+find(const struct index_view *v, const struct index_key *key, const struct event *ev)
 {
 	MDB_val k = { INDEX_KEY_BYTES, (void *)(uintptr_t)key->bytes }, value;
 	if (mdb_get(v->txn, v->keys, &k, &value) != 0 || value.mv_size != 8 + SHA256_BYTES)
-		return false;
+		return 0;
 	const unsigned char *p = value.mv_data;
-	return db_get_seq(p) == ev->seq && memcmp(p + 8, ev->body_sha256, SHA256_BYTES) == 0;
+	return memcmp(p + 8, ev->body_sha256, SHA256_BYTES) == 0 ? db_get_seq(p) : 0;
 }
 
-bool
-index_view_knows(const struct index_view *v, const struct event *ev)
+uint64_t
+index_view_find(const struct index_view *v, const struct event *ev)
 {
 	struct index_key key, second;
-	if (!index_key_of(ev, &key) || leads_to(v, &key, ev))
-		return true;
+	if (!index_key_of(ev, &key))
+		return 0;
+	uint64_t seq = find(v, &key, ev);
+	if (seq != 0)
+		return seq;
 	index_key_with_body(&key, ev->body_sha256, &second);
-	return leads_to(v, &second, ev);
+	return find(v, &second, ev);
 }

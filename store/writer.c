@@ -92,7 +92,7 @@ really_holds(struct store *s, const struct item *item, const struct index_entry 
 	arena_reset(s->scratch);
 	enum rc rc = store_read(s->reader, entry->seq, 1, 1, s->scratch, &records, &count, &e);
 	if (rc == RC_NOTFOUND)
-		return true;
+		return entry->seq != 0;
 	if (rc == RC_OK && count == 1 && index_key_of(&records[0].event, &key) &&
 		memcmp(key.bytes, item->key.bytes, INDEX_KEY_BYTES) == 0 &&
 		memcmp(records[0].event.body_sha256, item->body_sha256, SHA256_BYTES) == 0)
@@ -110,27 +110,26 @@ look_up(struct store *s, struct item *item, uint64_t *same_key_seq, struct index
 	struct err *e)
 {
 	struct index_entry known;
+	bool stored;
 	*same_key_seq = 0;
 	*add = false;
 	if (!item->has_key)
 		return RC_OK;
 	*key = item->key;
-	enum rc rc = index_find(s->index, key, &known, e);
+	enum rc rc = index_find(s->index, key, &known, &stored, e);
 	if (rc == RC_OK && memcmp(known.body_sha256, item->body_sha256, SHA256_BYTES) != 0) {
 		*same_key_seq = known.seq;
 		index_key_with_body(&item->key, item->body_sha256, key);
-		rc = index_find(s->index, key, &known, e);
+		rc = index_find(s->index, key, &known, &stored, e);
 	}
-	if (rc == RC_NOTFOUND) {
-		*add = true;
-		return RC_OK;
-	}
-	if (rc != RC_OK)
+	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return rc;
-	/* What this very commit adds cannot be read yet, and cannot be wrong either. */
-	if (known.seq > s->last_seq || really_holds(s, item, &known)) {
+	/* What is in memory may belong to this very commit, so it cannot be read yet; nor need it be. */
+	if (rc == RC_OK && (!stored || really_holds(s, item, &known))) {
 		item->result.duplicate = true;
 		item->result.seq = known.seq;
+	} else {
+		*add = true;
 	}
 	return RC_OK;
 }

@@ -139,12 +139,75 @@ a_full_map_rolls_the_segment(void **state)
 	helper_remove(dir);
 }
 
+/* Lets the stored entry of every key lead to seq. */
+static void
+misdirect(const char *dir, uint64_t seq)
+{
+	char path[4096];
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi keys;
+	MDB_cursor *cursor;
+	MDB_val k, v;
+	struct err e;
+	size_t count = 0;
+	snprintf(path, sizeof path, "%s/index.mdb", dir);
+	assert_int_equal(db_open(path, DB_WRITE, &env, &e), RC_OK);
+	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_dbi_open(txn, INDEX_KEYS, 0, &keys), 0);
+	assert_int_equal(mdb_cursor_open(txn, keys, &cursor), 0);
+	while (mdb_cursor_get(cursor, &k, &v, MDB_NEXT) == 0) {
+		unsigned char value[8 + SHA256_BYTES];
+		assert_int_equal(v.mv_size, sizeof value);
+		memcpy(value, v.mv_data, sizeof value);
+		db_put_seq(value, seq);
+		MDB_val changed = { sizeof value, value };
+		assert_int_equal(mdb_cursor_put(cursor, &k, &changed, MDB_CURRENT), 0);
+		count++;
+	}
+	assert_true(count > 0);
+	mdb_cursor_close(cursor);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	db_close(env);
+}
+
+/* "Already stored as n" is a promise, so an index that lies must not lose an event. */
+static void
+a_wrong_index_loses_nothing(void **state)
+{
+	(void)state;
+	static const uint64_t wrong[] = { 0, 2, 3, UINT64_C(1) << 60 };
+	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+		char *dir = helper_dir();
+		struct store *s = helper_open(dir);
+		assert_true(helper_append(s, "a", "one") == 1);
+		assert_true(helper_append(s, "", "two") == 2);
+		store_close(s);
+		misdirect(dir, wrong[i]);
+		helper_verify(dir, 2, RC_CORRUPT);
+		s = helper_open(dir);
+		struct store_result result = helper_append_bytes(s, "a", bytes_str("one"));
+		assert_true(!result.duplicate && result.seq == 3);
+		/* The entry has been mended. */
+		result = helper_append_bytes(s, "a", bytes_str("one"));
+		assert_true(result.duplicate && result.seq == 3);
+		store_close(s);
+		s = helper_open(dir);
+		result = helper_append_bytes(s, "a", bytes_str("one"));
+		assert_true(result.duplicate && result.seq == 3);
+		store_close(s);
+		helper_verify(dir, 3, RC_OK);
+		helper_remove(dir);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_dictionary_is_trained_kept_and_carried_on),
 		cmocka_unit_test(a_full_map_rolls_the_segment),
+		cmocka_unit_test(a_wrong_index_loses_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
