@@ -212,7 +212,8 @@ init_cluster(const struct cluster *c, struct err *e)
 	return fs_sync_dir(c->dir, e);
 }
 
-/* The pid in postmaster.pid if that process is a PostgreSQL server, else 0. */
+/* The pid in postmaster.pid if that process is the server of this folder, else 0: after a reboot the
+ * number may belong to anything, even to a server of another folder. */
 static pid_t
 left_behind(const struct cluster *c)
 {
@@ -224,9 +225,11 @@ left_behind(const struct cluster *c)
 	if (fs_read(path, 4096, a, &text, NULL) == RC_OK)
 		value = strtol((const char *)text.data, NULL, 10);
 	if (value > 1 && kill((pid_t)value, 0) == 0) {
-		char exe[PATH_MAX] = "";
-		ssize_t n = readlink(arena_printf(a, "/proc/%ld/exe", value), exe, sizeof exe - 1);
-		if (n > 0 && strstr(exe, "postgres") != NULL)
+		/* A server works in its data folder. */
+		struct stat here, data;
+		if (stat(arena_printf(a, "/proc/%ld/cwd", value), &here) == 0 &&
+			stat(arena_printf(a, "%s/data", c->dir), &data) == 0 &&
+			here.st_dev == data.st_dev && here.st_ino == data.st_ino)
 			pid = (pid_t)value;
 	}
 	arena_free(a);
@@ -377,7 +380,10 @@ cluster_restart(struct cluster *c, struct err *e)
 bool
 cluster_running(struct cluster *cluster)
 {
-	return cluster->pid != 0 && waitpid(cluster->pid, NULL, WNOHANG) == 0;
+	/* Once its end was noted, the number is no longer ours to signal. */
+	if (cluster->pid != 0 && waitpid(cluster->pid, NULL, WNOHANG) != 0)
+		cluster->pid = 0;
+	return cluster->pid != 0;
 }
 
 void

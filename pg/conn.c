@@ -27,6 +27,8 @@ rc_of_sqlstate(const char *state, const char **id)
 		enum rc rc;
 		const char *id;
 	} rows[] = {
+		{ "25006", RC_DENIED, "postgres.refused" },
+		{ "25P03", RC_AGAIN, "postgres.unavailable" },
 		{ "42501", RC_DENIED, "postgres.refused" },
 		{ "42804", RC_INVALID, NULL },
 		{ "28", RC_DENIED, "postgres.refused" },
@@ -41,6 +43,7 @@ rc_of_sqlstate(const char *state, const char **id)
 		{ "55", RC_AGAIN, "postgres.unavailable" },
 		{ "57", RC_AGAIN, "postgres.unavailable" },
 		{ "58", RC_AGAIN, "postgres.unavailable" },
+		{ "XX", RC_AGAIN, "postgres.unavailable" },
 	};
 	*id = NULL;
 	for (size_t i = 0; state != NULL && i < COUNT_OF(rows); i++) {
@@ -196,20 +199,57 @@ collect(struct pg *pg, PGresult **kept, struct err *e)
 	}
 }
 
-/* libpq keeps no SQLSTATE of a failed login; its text is the only thing to tell a refusal by. */
+/* libpq keeps the SQLSTATE of a failed login only in its text, when asked to be verbose: "FATAL:
+ * 28P01: password ...". The words around it may be in any language. */
+static bool
+login_state(const char *text, char state[6])
+{
+	for (const char *p = text; (p = strstr(p, ":  ")) != NULL; p += 3) {
+		if (strspn(p + 3, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 && p[8] == ':') {
+			snprintf(state, 6, "%s", p + 3);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Libpq's own refusals, before any server was asked. */
 static bool
 is_refusal(const char *text)
 {
-	static const char *const refusals[] = { "authentication failed", "FATAL:  database \"",
-		"FATAL:  role \"", "no pg_hba.conf entry", "no password supplied",
-		"permission denied for database", "is not permitted to log in",
-		"invalid connection option", "invalid URI", "missing \"=\" after",
-		"definition of service" };
+	static const char *const refusals[] = { "no password supplied", "invalid connection option",
+		"invalid URI", "missing \"=\" after", "definition of service" };
 	for (size_t i = 0; i < COUNT_OF(refusals); i++) {
 		if (strstr(text, refusals[i]) != NULL)
 			return true;
 	}
 	return false;
+}
+
+static enum rc
+login_error(const struct pg *pg, struct err *e)
+{
+	const char *text = PQerrorMessage(pg->conn);
+	char state[6] = "";
+	const char *id = NULL;
+	enum rc rc = RC_AGAIN;
+	if (login_state(text, state))
+		rc = rc_of_sqlstate(state, &id);
+	else if (is_refusal(text))
+		rc = RC_DENIED;
+	if (rc == RC_DENIED)
+		err_set(e, rc, "postgres.refused",
+			"PostgreSQL refuses the connection; check postgres.url or PG*: %s", text);
+	else
+		rc = err_set(e, RC_AGAIN, "postgres.unavailable", "connect to PostgreSQL: %s", text);
+	if (e == NULL)
+		return rc;
+	snprintf(e->code, sizeof e->code, "%s", state);
+	char *location = strstr(e->text, "\nLOCATION:"); /* of the server's source: no help here */
+	if (location != NULL)
+		*location = '\0';
+	one_line(e->text);
+	return rc;
 }
 
 static enum rc
@@ -222,6 +262,7 @@ start(struct pg *pg, const char *conninfo, const char *application, struct err *
 		NULL };
 	pg->conn = PQconnectStartParams(keys, values, 1);
 	ASSERT(pg->conn != NULL);
+	PQsetErrorVerbosity(pg->conn, PQERRORS_VERBOSE);
 	int64_t deadline_ms = clock_monotonic_ms() + 10000;
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 	while (PQstatus(pg->conn) != CONNECTION_BAD) {
@@ -234,15 +275,7 @@ start(struct pg *pg, const char *conninfo, const char *application, struct err *
 				"connecting to PostgreSQL timed out; check host, port and firewall");
 		state = PQconnectPoll(pg->conn);
 	}
-	if (is_refusal(PQerrorMessage(pg->conn))) {
-		enum rc rc = err_set(e, RC_DENIED, "postgres.refused",
-			"PostgreSQL refuses the connection; check postgres.url or PG*: %s",
-			PQerrorMessage(pg->conn));
-		if (e != NULL)
-			one_line(e->text);
-		return rc;
-	}
-	return connection_error(pg, "connect to PostgreSQL", e);
+	return login_error(pg, e);
 }
 
 enum rc
@@ -264,6 +297,8 @@ pg_connect(struct pg **out, const char *conninfo, const char *application, struc
 	rc = pg_exec(pg,
 		"set timezone = 'UTC'; set standard_conforming_strings = on; set lock_timeout = '30s';"
 		"set idle_in_transaction_session_timeout = '60s'; set datestyle = 'ISO';"
+		/* So that the server, too, notices a cut cable, and lets go of the projector's lock. */
+		"set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;"
 		"set synchronous_commit = off; set client_min_messages = warning",
 		e);
 done:

@@ -12,8 +12,10 @@
  *
  * Every function that talks to the server may return:
  *   RC_AGAIN    the server is unreachable, starting, stopping, out of resources, or the connection broke
- *               or timed out (SQLSTATE classes 08, 40, 53, 55, 57, 58): retry later with a new connection
- *   RC_DENIED   it refuses us: wrong password, no such database or role, no privilege (28, 3D, 42501)
+ *               or timed out (SQLSTATE classes 08, 40, 53, 55, 57, 58, XX, 25P03): retry later with a
+ *               new connection
+ *   RC_DENIED   it refuses us: wrong password, no such database or role, no privilege, or it only reads
+ *               (28, 3D, 42501, 25006)
  *   RC_INVALID  the data is wrong and will be wrong again (22, 23, 42804, 54)
  *   RC_CONFLICT an error raised by our own functions (class HL)
  *   RC_IO       anything else, such as a missing table

@@ -34,7 +34,8 @@ read_generations(struct session *s, struct projector_status *out, struct err *e)
 		"select id, schema_name, status, seq, definition_hash = $1, "
 		"(select count(*) from hooklog.parked_events p where p.generation = g.id), "
 		"exists (select from pg_locks l where l.locktype = 'advisory' and l.objid = g.id "
-		"and l.classid = 1751870567) "
+		"and l.classid = " GENERATION_LOCK_CLASS " and l.database = "
+		"(select oid from pg_database where datname = current_database())) "
 		"from hooklog.generations g order by id desc limit 16",
 		&hash, 1, &r, e);
 	for (size_t i = 0; rc == RC_OK && i < pg_rows(r); i++) {

@@ -2,6 +2,7 @@
 #include "base/limits.h"
 #include "projector/apply.h"
 #include "projector/tables.h"
+#include "projector/value.h"
 
 #define PARK_SQL                                                                                   \
 	"insert into hooklog.parked_events as p (generation, seq, sqlstate, reason) "              \
@@ -10,27 +11,38 @@
 #define ADVANCE_SQL "select hooklog.advance($1, $2, $3, $4)"
 #define UNPARK_SQL "delete from hooklog.parked_events where generation = $1 and seq = $2"
 
+static enum rc
+prepare_table(struct applier *a, const struct definition *d, struct err *e)
+{
+	enum pg_type types[TABLES_PARAMS_MAX];
+	struct buf sql = buf_new(LIMIT_CONFIG_FILE_BYTES);
+	size_t count = tables_put_upsert(&sql, d, a->generation->schema, types);
+	enum rc rc = pg_prepare(a->pg, d->table, buf_cstr(&sql), types, count, e);
+	/* Some faults, such as a key without a unique index, are only found by the planner. */
+	buf_clear(&sql);
+	buf_put_str(&sql, "explain execute ");
+	pg_put_identifier(&sql, d->table);
+	for (size_t i = 0; i < count; i++)
+		buf_put_str(&sql, i == 0 ? "(null" : ", null");
+	buf_put_char(&sql, ')');
+	if (rc == RC_OK)
+		rc = pg_exec(a->pg, buf_cstr(&sql), e);
+	buf_free(&sql);
+	return rc == RC_OK ? RC_OK : tables_refused(d, e);
+}
+
 enum rc
 apply_prepare(struct applier *a, struct err *e)
 {
 	static const enum pg_type park[] = { PG_INT4, PG_INT8, PG_TEXT, PG_TEXT };
 	static const enum pg_type advance[] = { PG_INT4, PG_INT8, PG_INT8, PG_BYTEA };
-	enum rc rc = pg_prepare(a->pg, "park", PARK_SQL, park, COUNT_OF(park), e);
+	enum rc rc = pg_prepare(a->pg, "hooklog.park", PARK_SQL, park, COUNT_OF(park), e);
 	if (rc == RC_OK)
-		rc = pg_prepare(a->pg, "advance", ADVANCE_SQL, advance, COUNT_OF(advance), e);
+		rc = pg_prepare(a->pg, "hooklog.advance", ADVANCE_SQL, advance, COUNT_OF(advance), e);
 	if (rc == RC_OK)
-		rc = pg_prepare(a->pg, "unpark", UNPARK_SQL, park, 2, e);
-	struct buf sql = buf_new(LIMIT_CONFIG_FILE_BYTES);
-	for (size_t i = 0; i < a->catalog->count && rc == RC_OK; i++) {
-		const struct definition *d = &a->catalog->definitions[i];
-		enum pg_type types[TABLES_PARAMS_MAX];
-		buf_clear(&sql);
-		size_t count = tables_put_upsert(&sql, d, a->generation->schema, types);
-		rc = pg_prepare(a->pg, d->table, buf_cstr(&sql), types, count, e);
-		if (rc != RC_OK)
-			err_wrap(e, "%s", d->file);
-	}
-	buf_free(&sql);
+		rc = pg_prepare(a->pg, "hooklog.unpark", UNPARK_SQL, park, 2, e);
+	for (size_t i = 0; i < a->catalog->count && rc == RC_OK; i++)
+		rc = prepare_table(a, &a->catalog->definitions[i], e);
 	return rc;
 }
 
@@ -54,11 +66,13 @@ static enum rc
 send_park(struct applier *a, uint64_t seq, const char *sqlstate, const char *reason, struct err *e)
 {
 	unsigned char id[4], number[8];
+	/* A message that quotes the row may have been cut within a character. */
+	struct bytes text = value_storable_text(bytes_str(reason), a->arena);
 	const struct pg_param params[] = { pg_param_int4(a->generation->id, id),
 		pg_param_int8((int64_t)seq, number),
 		sqlstate[0] == '\0' ? (struct pg_param){ PG_TEXT, { NULL, 0 } } : pg_param_text(sqlstate),
-		pg_param_text(reason) };
-	return pg_pipeline_send(a->pg, "park", params, COUNT_OF(params), e);
+		{ PG_TEXT, text } };
+	return pg_pipeline_send(a->pg, "hooklog.park", params, COUNT_OF(params), e);
 }
 
 static enum rc
@@ -69,7 +83,7 @@ send_advance(struct applier *a, const struct store_record *last, struct err *e)
 		pg_param_int8((int64_t)a->generation->seq, from),
 		pg_param_int8((int64_t)last->event.seq, to),
 		pg_param_bytea(last->chain, sizeof last->chain) };
-	return pg_pipeline_send(a->pg, "advance", params, COUNT_OF(params), e);
+	return pg_pipeline_send(a->pg, "hooklog.advance", params, COUNT_OF(params), e);
 }
 
 static enum rc
@@ -78,7 +92,7 @@ send_unpark(struct applier *a, uint64_t seq, struct err *e)
 	unsigned char id[4], number[8];
 	const struct pg_param params[] = { pg_param_int4(a->generation->id, id),
 		pg_param_int8((int64_t)seq, number) };
-	return pg_pipeline_send(a->pg, "unpark", params, COUNT_OF(params), e);
+	return pg_pipeline_send(a->pg, "hooklog.unpark", params, COUNT_OF(params), e);
 }
 
 /* Why the database refused an event, when it did. */

@@ -115,6 +115,18 @@ compile(struct catalog *c, struct definition *d, struct arena *a, struct err *e)
 	return RC_OK;
 }
 
+static enum rc
+check_distinct(const struct definition *one, const struct definition *other, struct err *e)
+{
+	if (strcmp(one->table, other->table) == 0)
+		return err_set(e, RC_INVALID, "config.projection", "%s and %s both make table %s", one->file,
+			other->file, one->table);
+	if (strcmp(one->view, other->view) == 0)
+		return err_set(e, RC_INVALID, "config.projection", "%s and %s both make view %s", one->file,
+			other->file, one->view);
+	return RC_OK;
+}
+
 enum rc
 catalog_load(struct catalog *c, const char *dir, struct arena *a, struct err *e)
 {
@@ -137,11 +149,8 @@ catalog_load(struct catalog *c, const char *dir, struct arena *a, struct err *e)
 		rc = definition_parse(files->list[i].path, files->list[i].text, a, d, e);
 		parts[2 * i + 1] = bytes_str(base_name(files->list[i].path));
 		parts[2 * i + 2] = bytes_str(files->list[i].text);
-		for (size_t k = 0; rc == RC_OK && k + 1 < c->count; k++) {
-			if (strcmp(c->definitions[k].table, d->table) == 0)
-				rc = err_set(e, RC_INVALID, "config.projection", "%s and %s both make table %s",
-					c->definitions[k].file, d->file, d->table);
-		}
+		for (size_t k = 0; rc == RC_OK && k + 1 < c->count; k++)
+			rc = check_distinct(&c->definitions[k], d, e);
 		if (rc == RC_OK)
 			rc = compile(c, d, a, e);
 	}

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <ctype.h>
 
+#include "base/buf.h"
 #include "base/limits.h"
 #include "projector/definition.h"
 
-#define COLUMNS_MAX 100
+/* With the bookkeeping columns and three per group of versions it stays within TABLES_PARAMS_MAX. */
+#define COLUMNS_MAX 90
 #define ROWS_MAX 64
 #define WORDS_MAX 64
 
@@ -15,6 +17,11 @@ struct parser {
 	int line;
 	bool in_table;
 	struct err *e;
+};
+
+struct words {
+	char *list[WORDS_MAX];
+	size_t count;
 };
 
 static enum rc wrong(const struct parser *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -37,11 +44,11 @@ at_line(const struct parser *p, enum rc rc)
 }
 
 /* Splits text at the separators into trimmed words in the arena, keeping quoted text whole. */
-static size_t
-split(const struct parser *p, const char *text, const char *separators, char *words[WORDS_MAX])
+static enum rc
+split(const struct parser *p, const char *text, const char *separators, struct words *out)
 {
-	size_t count = 0;
-	while (*text != '\0' && count < WORDS_MAX) {
+	out->count = 0;
+	while (*text != '\0') {
 		while (*text != '\0' && (strchr(separators, *text) != NULL || isspace((unsigned char)*text)))
 			text++;
 		const char *start = text;
@@ -54,11 +61,14 @@ split(const struct parser *p, const char *text, const char *separators, char *wo
 		const char *end = text;
 		while (end > start && isspace((unsigned char)end[-1]))
 			end--;
-		if (end > start)
-			words[count++] = arena_string(p->a,
-				(struct bytes){ (const unsigned char *)start, (size_t)(end - start) });
+		if (end == start)
+			continue;
+		if (out->count == WORDS_MAX)
+			return wrong(p, "more than %d words", WORDS_MAX);
+		out->list[out->count++] = arena_string(p->a,
+			(struct bytes){ (const unsigned char *)start, (size_t)(end - start) });
 	}
-	return count;
+	return RC_OK;
 }
 
 static bool
@@ -73,25 +83,53 @@ is_identifier(const char *s)
 	return len > 0 && len < 64;
 }
 
+/* The list behind "on": names with commas between them, with or without space around the commas. */
 static enum rc
-parse_events(struct parser *p, struct rows_line *r, char **words, size_t count, size_t *i)
+parse_events(struct parser *p, struct rows_line *r, const struct words *words, size_t *i)
 {
-	size_t first = *i;
-	while (*i < count) {
-		char *word = words[*i];
-		size_t len = strlen(word);
-		(*i)++;
-		bool more = word[len - 1] == ',';
-		if (more)
-			word[len - 1] = '\0';
-		if (!more)
-			break;
+	struct buf list = buf_new(LIMIT_CONFIG_FILE_BYTES);
+	struct words names;
+	bool more = true;
+	while (more && *i < words->count) {
+		const char *word = words->list[(*i)++];
+		more = word[strlen(word) - 1] == ',' || (*i < words->count && words->list[*i][0] == ',');
+		buf_put_str(&list, word);
 	}
-	r->event_count = *i - first;
-	r->events = arena_alloc(p->a, (r->event_count + 1) * sizeof *r->events);
-	for (size_t k = 0; k < r->event_count; k++)
-		r->events[k] = words[first + k];
-	return r->event_count > 0 ? RC_OK : wrong(p, "'on' needs the names of events");
+	enum rc rc = split(p, buf_cstr(&list), ",", &names);
+	buf_free(&list);
+	if (rc != RC_OK)
+		return rc;
+	if (names.count == 0 || more)
+		return wrong(p, "'on' needs the names of events");
+	r->event_count = names.count;
+	r->events = arena_alloc(p->a, names.count * sizeof *r->events);
+	for (size_t k = 0; k < names.count; k++)
+		r->events[k] = names.list[k];
+	return RC_OK;
+}
+
+static enum rc
+parse_rank(const struct parser *p, struct rows_line *r, const char *word)
+{
+	char *end;
+	long rank = strtol(word, &end, 10);
+	if (*end != '\0' || rank < 0 || rank > 1000)
+		return wrong(p, "rank must be a number from 0 to 1000");
+	r->rank = (int)rank;
+	return RC_OK;
+}
+
+/* NAME='TEXT'; false when word is something else. */
+static bool
+parse_constant(struct rows_line *r, char *word)
+{
+	char *equals = strchr(word, '=');
+	size_t len = equals == NULL ? 0 : strlen(equals);
+	if (len < 3 || equals[1] != '\'' || equals[len - 1] != '\'')
+		return false;
+	equals[0] = equals[len - 1] = '\0';
+	r->constants[r->constant_count++] = (struct rows_constant){ word, equals + 2 };
+	return true;
 }
 
 /* rows: PATH [on EVENT, ...] [rank N] [where CONDITION] [NAME='TEXT' ...] */
@@ -99,80 +137,71 @@ static enum rc
 parse_rows(struct parser *p, const char *text)
 {
 	struct definition *d = p->d;
-	char *words[WORDS_MAX];
-	size_t count = split(p, text, " \t", words);
-	if (count == 0)
+	struct words words;
+	enum rc rc = split(p, text, " \t", &words);
+	if (rc != RC_OK)
+		return rc;
+	if (words.count == 0)
 		return wrong(p, "'rows:' needs a path; '.' is the whole document");
 	if (d->rows_count == ROWS_MAX)
 		return wrong(p, "more than %d 'rows:' lines", ROWS_MAX);
 	struct rows_line *r = &d->rows[d->rows_count++];
-	*r = (struct rows_line){ .path = strcmp(words[0], ".") == 0 ? "" : words[0] };
+	*r = (struct rows_line){ .path = strcmp(words.list[0], ".") == 0 ? "" : words.list[0] };
+	if (!path_is_valid(r->path))
+		return wrong(p, "'%s' is no path", r->path);
 	r->is_array = strstr(r->path, "[]") != NULL;
-	r->constants = arena_alloc(p->a, count * sizeof *r->constants);
-	for (size_t i = 1; i < count;) {
-		char *word = words[i++], *equals = strchr(word, '=');
-		enum rc rc = RC_OK;
+	r->constants = arena_alloc(p->a, words.count * sizeof *r->constants);
+	for (size_t i = 1; i < words.count && rc == RC_OK;) {
+		char *word = words.list[i++];
 		if (strcmp(word, "on") == 0) {
-			rc = parse_events(p, r, words, count, &i);
-		} else if (strcmp(word, "rank") == 0 && i < count) {
-			char *end;
-			long rank = strtol(words[i++], &end, 10);
-			if (*end != '\0' || rank < 0 || rank > 1000)
-				return wrong(p, "rank must be a number from 0 to 1000");
-			r->rank = (int)rank;
-		} else if (strcmp(word, "where") == 0 && i < count) {
+			rc = parse_events(p, r, &words, &i);
+		} else if (strcmp(word, "rank") == 0 && i < words.count) {
+			rc = parse_rank(p, r, words.list[i++]);
+		} else if (strcmp(word, "where") == 0 && i < words.count) {
 			r->has_where = true;
-			rc = at_line(p, condition_parse(words[i++], p->a, &d->operand_count, &r->where, p->e));
-		} else if (equals != NULL && equals[1] == '\'' && equals[strlen(equals) - 1] == '\'') {
-			equals[strlen(equals) - 1] = '\0';
-			*equals = '\0';
-			r->constants[r->constant_count++] = (struct rows_constant){ word, equals + 2 };
-		} else {
-			return wrong(p, "'%s' is not understood; after the path come: on EVENT, ..., "
+			rc = at_line(p,
+				condition_parse(words.list[i++], p->a, &d->operand_count, &r->where, p->e));
+		} else if (!parse_constant(r, word)) {
+			rc = wrong(p, "'%s' is not understood; after the path come: on EVENT, ..., "
 				"rank N, where CONDITION, NAME='TEXT'", word);
 		}
-		if (rc != RC_OK)
-			return rc;
 	}
-	return RC_OK;
+	return rc;
 }
 
 static enum rc
 parse_tombstones(struct parser *p, const char *text)
 {
 	struct definition *d = p->d;
-	char *words[WORDS_MAX];
-	size_t count = split(p, text, ",", words);
-	d->tombstones = arena_alloc(p->a, (count + 1) * sizeof *d->tombstones);
-	for (size_t i = 0; i < count; i++) {
-		char *dot = strchr(words[i], '.');
+	struct words words;
+	enum rc rc = split(p, text, ",", &words);
+	if (rc != RC_OK)
+		return rc;
+	d->tombstones = arena_alloc(p->a, (words.count + 1) * sizeof *d->tombstones);
+	for (size_t i = 0; i < words.count; i++) {
+		char *dot = strchr(words.list[i], '.');
 		if (dot == NULL)
-			return wrong(p, "'%s' must be EVENT.ACTION", words[i]);
+			return wrong(p, "'%s' must be EVENT.ACTION", words.list[i]);
 		*dot = '\0';
-		d->tombstones[d->tombstone_count++] = (struct tombstone){ words[i], dot + 1 };
+		d->tombstones[d->tombstone_count++] = (struct tombstone){ words.list[i], dot + 1 };
 	}
 	return RC_OK;
 }
 
 static enum rc
-parse_key(struct parser *p, const char *text, char *keys[WORDS_MAX], size_t *key_count)
+parse_key(const struct parser *p, const char *text, struct words *keys)
 {
-	*key_count = split(p, text, ",", keys);
-	for (size_t i = 0; i < *key_count; i++) {
-		if (!is_identifier(keys[i]))
-			return wrong(p, "'%s' is not the name of a column", keys[i]);
+	enum rc rc = split(p, text, ",", keys);
+	for (size_t i = 0; i < keys->count && rc == RC_OK; i++) {
+		if (!is_identifier(keys->list[i]))
+			rc = wrong(p, "'%s' is not the name of a column", keys->list[i]);
 	}
-	return *key_count > 0 ? RC_OK : wrong(p, "'key:' needs the names of columns");
+	return rc == RC_OK && keys->count == 0 ? wrong(p, "'key:' needs the names of columns") : rc;
 }
-
-struct keys {
-	char *names[WORDS_MAX];
-	size_t count;
-};
 
 /* One "-- name: value" line of the head. */
 static enum rc
-parse_head(struct parser *p, const char *line, struct keys *keys)
+parse_head(struct parser *p, const char *line, struct words *keys)
 {
 	struct definition *d = p->d;
 	const char *colon = strchr(line, ':');
@@ -180,14 +209,17 @@ parse_head(struct parser *p, const char *line, struct keys *keys)
 	if (colon == NULL || (space != NULL && space < colon) || (colon[1] != ' ' && colon[1] != '\0'))
 		return RC_OK; /* a sentence */
 	char *name = arena_string(p->a, (struct bytes){ (const unsigned char *)line, (size_t)(colon - line) });
-	char *words[WORDS_MAX];
-	const char *value = split(p, colon + 1, "\n", words) > 0 ? words[0] : "";
+	const char *value = colon + 1 + strspn(colon + 1, " \t");
+	size_t len = strlen(value);
+	while (len > 0 && isspace((unsigned char)value[len - 1]))
+		len--;
+	value = arena_string(p->a, (struct bytes){ (const unsigned char *)value, len });
 	if (strcmp(name, "provider") == 0)
 		d->provider = value;
 	else if (strcmp(name, "view") == 0)
 		d->view = value;
 	else if (strcmp(name, "key") == 0)
-		return parse_key(p, value, keys->names, &keys->count);
+		return parse_key(p, value, keys);
 	else if (strcmp(name, "rows") == 0)
 		return parse_rows(p, value);
 	else if (strcmp(name, "delete") == 0)
@@ -212,7 +244,7 @@ column_type_of(struct parser *p, const char *sql_type, enum column_type *out)
 	static const struct {
 		const char *name;
 		enum column_type type;
-	} types[] = { { "bigint", COLUMN_INT }, { "integer", COLUMN_INT }, { "smallint", COLUMN_INT },
+	} types[] = { { "bigint", COLUMN_INT8 }, { "integer", COLUMN_INT4 }, { "smallint", COLUMN_INT2 },
 		{ "boolean", COLUMN_BOOL }, { "text", COLUMN_TEXT },
 		{ "timestamptz", COLUMN_TIMESTAMPTZ }, { "jsonb", COLUMN_JSONB },
 		{ "text[]", COLUMN_TEXT_ARRAY } };
@@ -252,32 +284,38 @@ group_of(struct parser *p, const char *name, size_t column, size_t *group)
 /* A line of the table: "name type ..., -- group = expression". Lines without " = " in their comment are
  * none of ours: constraints and generated columns. */
 static enum rc
-parse_column(struct parser *p, const char *line, const struct keys *keys)
+parse_column(struct parser *p, const char *line, const struct words *keys)
 {
 	struct definition *d = p->d;
 	const char *comment = strstr(line, "-- ");
 	const char *equals = comment == NULL ? NULL : strstr(comment, "= ");
 	if (equals == NULL)
 		return RC_OK;
-	char *words[WORDS_MAX], *groups[WORDS_MAX];
+	struct words words, groups;
 	char *left = arena_string(p->a, (struct bytes){ (const unsigned char *)line, (size_t)(comment - line) });
 	char *middle = arena_string(p->a,
 		(struct bytes){ (const unsigned char *)comment + 3, (size_t)(equals - comment - 3) });
-	size_t count = split(p, left, " \t,", words), group_words = split(p, middle, " \t", groups);
-	if (count < 2 || !is_identifier(words[0]))
+	enum rc rc = split(p, left, " \t,", &words);
+	if (rc == RC_OK)
+		rc = split(p, middle, " \t", &groups);
+	if (rc != RC_OK)
+		return rc;
+	if (groups.count > 1 || strstr(left, "generated always") != NULL)
+		return RC_OK; /* a sentence that happens to hold "= ", or a column PostgreSQL fills */
+	if (words.count < 2 || !is_identifier(words.list[0]))
 		return wrong(p, "a column line must start with a name and a type");
-	if (group_words > 1)
-		return RC_OK; /* a sentence that happens to hold "= " */
 	if (d->column_count == COLUMNS_MAX)
 		return wrong(p, "more than %d columns", COLUMNS_MAX);
 	struct column *c = &d->columns[d->column_count];
-	*c = (struct column){ .name = words[0], .sql_type = words[1] };
-	c->not_null = strstr(left, "not null") != NULL;
+	*c = (struct column){ .name = words.list[0], .sql_type = words.list[1] };
 	for (size_t i = 0; i < keys->count; i++)
-		c->key = c->key || strcmp(keys->names[i], c->name) == 0;
-	enum rc rc = column_type_of(p, c->sql_type, &c->type);
+		c->key = c->key || strcmp(keys->list[i], c->name) == 0;
+	rc = column_type_of(p, c->sql_type, &c->type);
+	/* Two texts of one jsonb value differ, and would meet in one statement as the same key. */
+	if (rc == RC_OK && c->key && (c->type == COLUMN_JSONB || c->type == COLUMN_TEXT_ARRAY))
+		rc = wrong(p, "a column of the key cannot be of type %s", c->sql_type);
 	if (rc == RC_OK && !c->key)
-		rc = group_of(p, group_words == 1 ? groups[0] : "core", d->column_count, &c->group);
+		rc = group_of(p, groups.count == 1 ? groups.list[0] : "core", d->column_count, &c->group);
 	if (rc == RC_OK)
 		rc = at_line(p, expression_parse(equals + 2, p->a, &d->operand_count, &c->value, p->e));
 	d->column_count++;
@@ -285,15 +323,19 @@ parse_column(struct parser *p, const char *line, const struct keys *keys)
 }
 
 static enum rc
-parse_line(struct parser *p, const char *line, struct keys *keys)
+parse_line(struct parser *p, const char *line, struct words *keys)
 {
 	struct definition *d = p->d;
 	if (strncasecmp(line, "create table ", 13) == 0 && d->table == NULL) {
-		char *words[WORDS_MAX];
-		size_t count = split(p, line + 13, " (", words);
-		if (count == 0 || !is_identifier(words[0]))
+		struct words words;
+		enum rc rc = split(p, line + 13, " (", &words);
+		if (rc != RC_OK)
+			return rc;
+		if (words.count == 0 || !is_identifier(words.list[0]))
 			return wrong(p, "the table's name must be lower case and without a schema");
-		d->table = words[0];
+		if (strcmp(words.list[0], "if") == 0)
+			return wrong(p, "without 'if not exists': the table is made in a new schema");
+		d->table = words.list[0];
 		p->in_table = true;
 		return RC_OK;
 	}
@@ -307,15 +349,63 @@ parse_line(struct parser *p, const char *line, struct keys *keys)
 		line++;
 	/* "id bigint primary key," without a comment takes its value from the same name. */
 	for (size_t i = 0; i < keys->count; i++) {
-		size_t len = strlen(keys->names[i]);
-		if (strncmp(line, keys->names[i], len) == 0 && line[len] == ' ' && strstr(line, "-- ") == NULL)
-			return parse_column(p, arena_printf(p->a, "%s -- = %s", line, keys->names[i]), keys);
+		size_t len = strlen(keys->list[i]);
+		if (strncmp(line, keys->list[i], len) == 0 && isspace((unsigned char)line[len]) &&
+			strstr(line, "-- ") == NULL)
+			return parse_column(p, arena_printf(p->a, "%s -- = %s", line, keys->list[i]), keys);
 	}
 	return parse_column(p, line, keys);
 }
 
+struct name_check {
+	const struct definition *d;
+	const char *unknown;
+};
+
+/* ":name" must be set by at least one rows line, else the column would stay null without a word. */
+static void
+check_row_name(const struct operand *operand, void *context)
+{
+	struct name_check *check = context;
+	if (operand->kind != OPERAND_ROW)
+		return;
+	for (size_t i = 0; i < check->d->rows_count; i++) {
+		const struct rows_line *r = &check->d->rows[i];
+		for (size_t k = 0; k < r->constant_count; k++) {
+			if (strcmp(r->constants[k].name, operand->text) == 0)
+				return;
+		}
+	}
+	check->unknown = operand->text;
+}
+
+static bool
+has_ranked_rows(const struct definition *d)
+{
+	for (size_t i = 0; i < d->rows_count; i++) {
+		if (d->rows[i].rank > 0)
+			return true;
+	}
+	return false;
+}
+
 static enum rc
-check(struct parser *p, const struct keys *keys)
+check_view(struct parser *p)
+{
+	struct definition *d = p->d;
+	if (d->view == NULL)
+		d->view = arena_printf(p->a, "gh.%s", d->table);
+	const char *dot = strchr(d->view, '.');
+	if (dot != NULL) {
+		struct bytes schema = { (const unsigned char *)d->view, (size_t)(dot - d->view) };
+		if (is_identifier(arena_string(p->a, schema)) && is_identifier(dot + 1))
+			return RC_OK;
+	}
+	return wrong(p, "'view:' must be SCHEMA.NAME, not '%s'", d->view);
+}
+
+static enum rc
+check(struct parser *p, const struct words *keys)
 {
 	struct definition *d = p->d;
 	if (d->table == NULL)
@@ -331,19 +421,20 @@ check(struct parser *p, const struct keys *keys)
 		return wrong(p, "every column named by 'key:' needs a line '-- = ...' in the table");
 	if (d->kind == DEFINITION_ENTITY && d->group_anchor[0] == SIZE_MAX)
 		return wrong(p, "an entity needs at least one column of the group core");
-	if (d->view == NULL)
-		d->view = arena_printf(p->a, "gh.%s", d->table);
-	const char *dot = strchr(d->view, '.');
-	if (dot == NULL || !is_identifier(dot + 1))
-		return wrong(p, "'view:' must be SCHEMA.NAME, not '%s'", d->view);
-	return RC_OK;
+	if (d->tombstone_count > 0 && !has_ranked_rows(d))
+		return wrong(p, "'delete:' needs a 'rows:' line of rank 1 or more: the event's own object");
+	struct name_check names = { d, NULL };
+	definition_each_operand(d, check_row_name, &names);
+	if (names.unknown != NULL)
+		return wrong(p, "no 'rows:' line sets :%s", names.unknown);
+	return check_view(p);
 }
 
 enum rc
 definition_parse(const char *file, const char *text, struct arena *a, struct definition *d, struct err *e)
 {
 	struct parser p = { .d = d, .a = a, .file = file, .e = e };
-	struct keys keys = { .count = 0 };
+	struct words keys = { .count = 0 };
 	*d = (struct definition){ .file = file, .ddl = text, .provider = "*" };
 	d->columns = arena_alloc(a, COLUMNS_MAX * sizeof *d->columns);
 	d->rows = arena_alloc(a, ROWS_MAX * sizeof *d->rows);

@@ -23,7 +23,7 @@
  * An expression is a list of alternatives, tried in order: [CONDITION and ... =>] OPERAND | ...
  *   a.b.c       path in the row's object          $.a.b     path in the whole document
  *   @seq        field of the envelope             :kind     NAME of the rows line
- *   'text'      constant                          null      null
+ *   'text'      constant, without quotes inside   null      null
  *   count(a)    elements of an array              CONDITION: PATH, or PATH='TEXT'
  *
  * A group is told by an object when an alternative of its first column applies: its path exists, even
@@ -32,7 +32,9 @@
 enum definition_kind { DEFINITION_ENTITY, DEFINITION_FACT };
 
 enum column_type {
-	COLUMN_INT, /* bigint, integer, smallint */
+	COLUMN_INT8, /* bigint */
+	COLUMN_INT4, /* integer */
+	COLUMN_INT2, /* smallint */
 	COLUMN_BOOL,
 	COLUMN_TEXT,
 	COLUMN_TIMESTAMPTZ,
@@ -94,7 +96,6 @@ struct column {
 	const char *sql_type; /* as written, for casts */
 	enum column_type type;
 	bool key;
-	bool not_null;
 	size_t group; /* index into groups; of no meaning for keys and facts */
 	struct expression value;
 };
@@ -157,6 +158,9 @@ enum rc expression_parse(const char *text, struct arena *a, size_t *operand_coun
 /* Parses one condition: PATH or PATH='TEXT'. */
 enum rc condition_parse(const char *text, struct arena *a, size_t *operand_count,
 	struct condition *out, struct err *e) MUST_CHECK;
+
+/* Whether the extractor (event/jpath.h) takes this path. */
+bool path_is_valid(const char *path);
 
 /* Calls fn for every path operand of d, in the order of their indexes or not; used to fill slots. */
 void definition_each_operand(const struct definition *d,

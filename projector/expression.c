@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <ctype.h>
 
+#include "event/jpath.h"
 #include "projector/definition.h"
 
 static const char *
@@ -35,16 +36,33 @@ find_token(const char *text, const char *token)
 	return NULL;
 }
 
-static bool
-is_path(const char *p)
+bool
+path_is_valid(const char *path)
 {
-	if (*p == '\0')
-		return false;
-	for (; *p != '\0'; p++) {
+	for (const char *p = path; *p != '\0'; p++) {
 		if (!isalnum((unsigned char)*p) && strchr("_.-[]/", *p) == NULL)
 			return false;
 	}
-	return true;
+	/* The extractor's own rules, asked here because only here the line is known. */
+	struct jpath_set *scratch = jpath_set_new();
+	size_t slot;
+	enum rc rc = jpath_add(scratch, path, &slot, NULL);
+	jpath_set_free(scratch);
+	return rc == RC_OK;
+}
+
+/* Whether text is one constant in single quotes; there is no way to write a quote inside of it. */
+static bool
+is_quoted(const char *text)
+{
+	size_t len = strlen(text);
+	return len >= 2 && text[0] == '\'' && strchr(text + 1, '\'') == text + len - 1;
+}
+
+static const char *
+unquoted(const char *text, struct arena *a)
+{
+	return arena_string(a, (struct bytes){ (const unsigned char *)text + 1, strlen(text) - 2 });
 }
 
 static enum rc
@@ -72,9 +90,12 @@ operand_parse(const char *text, struct arena *a, size_t *operand_count, struct o
 		out->kind = OPERAND_NULL;
 		return RC_OK;
 	}
-	if (len >= 2 && text[0] == '\'' && text[len - 1] == '\'') {
+	if (text[0] == '\'') {
+		if (!is_quoted(text))
+			return err_set(e, RC_INVALID, "config.projection",
+				"a constant is one text in single quotes, without a quote inside: %s", text);
 		out->kind = OPERAND_CONST;
-		out->text = trimmed(text + 1, text + len - 1, a);
+		out->text = unquoted(text, a);
 		return RC_OK;
 	}
 	if (text[0] == '@') {
@@ -95,7 +116,7 @@ operand_parse(const char *text, struct arena *a, size_t *operand_count, struct o
 	} else {
 		out->kind = OPERAND_PATH;
 	}
-	if (!is_path(out->text))
+	if (out->text[0] == '\0' || !path_is_valid(out->text))
 		return err_set(e, RC_INVALID, "config.projection",
 			"'%s' is no path, constant, @field, :name or count(path)", text);
 	out->index = (*operand_count)++;
@@ -110,12 +131,11 @@ condition_parse(const char *text, struct arena *a, size_t *operand_count, struct
 	const char *equals = find_token(text, "=");
 	const char *end = equals == NULL ? text + strlen(text) : equals;
 	if (equals != NULL) {
-		char *value = trimmed(equals + 1, text + strlen(text), a);
-		size_t len = strlen(value);
-		if (len < 2 || value[0] != '\'' || value[len - 1] != '\'')
+		const char *value = trimmed(equals + 1, text + strlen(text), a);
+		if (!is_quoted(value))
 			return err_set(e, RC_INVALID, "config.projection",
 				"the right side of '%s' must be a text in single quotes", text);
-		out->equals = trimmed(value + 1, value + len - 1, a);
+		out->equals = unquoted(value, a);
 	}
 	return operand_parse(trimmed(text, end, a), a, operand_count, &out->operand, e);
 }

@@ -18,7 +18,7 @@ struct version {
 
 struct cell {
 	bool null;
-	int64_t integer;   /* COLUMN_INT, COLUMN_BOOL, COLUMN_TIMESTAMPTZ */
+	int64_t integer;   /* COLUMN_INT*, COLUMN_BOOL, COLUMN_TIMESTAMPTZ */
 	struct bytes text; /* the other types */
 };
 

@@ -4,9 +4,6 @@
 #include "projector/tables.h"
 #include "sql/sql.h"
 
-/* First key of our advisory locks: "hklg". The second is the generation, or 0 for the setup. */
-#define LOCK_CLASS 0x686b6c67
-
 #define COLUMNS "id, schema_name, status, log_id, seq, chain, definition_hash"
 
 static const char *const status_names[] = { "building", "live", "retired" };
@@ -16,20 +13,19 @@ apply_step(struct pg *pg, const char *path, const char *text, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
 	long version = strtol(slash == NULL ? path : slash + 1, NULL, 10);
+	unsigned char number[8];
+	struct pg_param step = pg_param_int8(version, number);
+	struct pg_result *found = NULL;
 	struct buf sql = buf_new(LIMIT_CONFIG_FILE_BYTES);
-	buf_printf(&sql,
-		"do $step$ begin if exists (select from hooklog.schema_steps where step = %ld) then "
-		"raise exception using errcode = 'HL003'; end if; end $step$;\n"
-		"%s\ninsert into hooklog.schema_steps (step) values (%ld);\n",
-		version, text, version);
-	struct err failure = { 0 };
-	enum rc rc = pg_exec(pg, buf_cstr(&sql), &failure);
-	if (rc == RC_CONFLICT && strcmp(failure.code, "HL003") == 0)
-		rc = RC_OK; /* applied before */
-	else if (rc != RC_OK && e != NULL) {
-		*e = failure;
-		err_wrap(e, "%s", path);
+	enum rc rc = pg_query(pg, "select from hooklog.schema_steps where step = $1", &step, 1, &found, e);
+	if (rc == RC_OK && pg_rows(found) == 0) {
+		/* One script is one transaction: simple queries sent together are. */
+		buf_printf(&sql, "%s\ninsert into hooklog.schema_steps (step) values (%ld);\n", text, version);
+		rc = pg_exec(pg, buf_cstr(&sql), e);
 	}
+	if (rc != RC_OK)
+		err_wrap(e, "%s", path);
+	pg_result_free(found);
 	buf_free(&sql);
 	return rc;
 }
@@ -38,9 +34,7 @@ enum rc
 generation_setup(struct pg *pg, struct err *e)
 {
 	/* Creating a schema twice at once fails even with "if not exists", hence the lock. */
-	char sql[256];
-	snprintf(sql, sizeof sql, "select pg_advisory_lock(%d, 0)", LOCK_CLASS);
-	enum rc rc = pg_exec(pg, sql, e);
+	enum rc rc = pg_exec(pg, "select pg_advisory_lock(" GENERATION_LOCK_CLASS ", 0)", e);
 	if (rc != RC_OK)
 		return rc;
 	struct pg_result *found = NULL;
@@ -53,12 +47,11 @@ generation_setup(struct pg *pg, struct err *e)
 			e);
 	pg_result_free(found);
 	for (size_t i = 0; i < sql_file_count && rc == RC_OK; i++) {
-		/* One script is one transaction: simple queries sent together are. */
 		if (strncmp(sql_files[i].path, "sql/control/", 12) == 0)
 			rc = apply_step(pg, sql_files[i].path, sql_files[i].text, e);
 	}
-	snprintf(sql, sizeof sql, "select pg_advisory_unlock(%d, 0)", LOCK_CLASS);
-	enum rc unlocked = pg_exec(pg, sql, rc == RC_OK ? e : NULL);
+	enum rc unlocked = pg_exec(pg, "select pg_advisory_unlock(" GENERATION_LOCK_CLASS ", 0)",
+		rc == RC_OK ? e : NULL);
 	return rc == RC_OK ? unlocked : rc;
 }
 
@@ -102,17 +95,26 @@ insert_row(struct pg *pg, const struct catalog *c, const unsigned char log_id[ST
 	struct generation *g, struct err *e)
 {
 	static const unsigned char no_chain[STORE_CHAIN_BYTES];
-	struct pg_param params[] = { pg_param_bytea(log_id, STORE_LOG_ID_BYTES),
-		pg_param_bytea(no_chain, sizeof no_chain), pg_param_bytea(c->hash, sizeof c->hash) };
 	struct pg_result *r = NULL;
+	struct buf views = buf_new(LIMIT_CONFIG_FILE_BYTES);
+	for (size_t i = 0; i < c->count; i++)
+		buf_printf(&views, "%s%s", i == 0 ? "" : ",", c->definitions[i].view);
+	struct pg_param params[] = { pg_param_bytea(log_id, STORE_LOG_ID_BYTES),
+		pg_param_bytea(no_chain, sizeof no_chain), pg_param_bytea(c->hash, sizeof c->hash),
+		pg_param_text(buf_cstr(&views)) };
 	enum rc rc = pg_query(pg,
 		"with next as (select coalesce(max(id), 0) + 1 as id from hooklog.generations) "
-		"insert into hooklog.generations (" COLUMNS ") "
-		"select id, 'gh_g' || id, 'building', $1, 0, $2, $3 from next returning " COLUMNS,
+		"insert into hooklog.generations (" COLUMNS ", views) "
+		"select id, 'gh_g' || id, 'building', $1, 0, $2, $3, string_to_array($4, ',') from next "
+		"returning " COLUMNS,
 		params, COUNT_OF(params), &r, e);
 	if (rc == RC_OK)
 		rc = read_row(r, g, e);
+	else if (strcmp(e->code, "23505") == 0)
+		rc = err_set(e, RC_CONFLICT, "project.locked",
+			"another process is making tables right now; try again");
 	pg_result_free(r);
+	buf_free(&views);
 	return rc;
 }
 
@@ -135,7 +137,7 @@ generation_create(struct pg *pg, const struct catalog *c,
 		tables_put_create(&sql, &c->definitions[i], g->schema);
 		rc = pg_exec(pg, buf_cstr(&sql), e);
 		if (rc != RC_OK)
-			err_wrap(e, "%s", c->definitions[i].file);
+			rc = tables_refused(&c->definitions[i], e);
 	}
 	if (rc == RC_OK)
 		rc = pg_exec(pg, "commit", e);
@@ -149,12 +151,53 @@ enum rc
 generation_lock(struct pg *pg, const struct generation *g, struct err *e)
 {
 	char sql[128];
-	snprintf(sql, sizeof sql, "select pg_try_advisory_lock(%d, %d)", LOCK_CLASS, g->id);
+	snprintf(sql, sizeof sql, "select pg_try_advisory_lock(" GENERATION_LOCK_CLASS ", %d)", g->id);
 	struct pg_result *r = NULL;
 	enum rc rc = pg_query(pg, sql, NULL, 0, &r, e);
 	if (rc == RC_OK && strcmp(pg_field(r, 0, 0), "t") != 0)
 		rc = err_set(e, RC_CONFLICT, "project.locked",
 			"another projector is writing generation %d; stop it first, or let it work", g->id);
+	pg_result_free(r);
+	return rc;
+}
+
+enum rc
+generation_unlock(struct pg *pg, const struct generation *g, struct err *e)
+{
+	char sql[128];
+	snprintf(sql, sizeof sql, "select pg_advisory_unlock(" GENERATION_LOCK_CLASS ", %d)", g->id);
+	return pg_exec(pg, sql, e);
+}
+
+enum rc
+generation_find_locked(struct pg *pg, enum generation_status status, struct generation *g, struct err *e)
+{
+	for (;;) {
+		struct generation before;
+		enum rc rc = generation_find(pg, status, &before, e);
+		if (rc == RC_OK)
+			rc = generation_lock(pg, &before, e);
+		if (rc != RC_OK)
+			return rc;
+		rc = generation_find(pg, status, g, e);
+		if (rc == RC_OK && g->id == before.id)
+			return RC_OK;
+		/* It was promoted or dropped between the two. */
+		if (rc == RC_OK || rc == RC_NOTFOUND)
+			rc = generation_unlock(pg, &before, e);
+		if (rc != RC_OK)
+			return rc;
+	}
+}
+
+enum rc
+generation_check_writable(struct pg *pg, const struct generation *g, struct err *e)
+{
+	unsigned char id[4], seq[8];
+	const struct pg_param params[] = { pg_param_int4(g->id, id), pg_param_int8((int64_t)g->seq, seq),
+		pg_param_bytea(g->chain, sizeof g->chain) };
+	struct pg_result *r = NULL;
+	enum rc rc = pg_query(pg, "select hooklog.advance($1, $2, $2, $3)", params, COUNT_OF(params), &r, e);
 	pg_result_free(r);
 	return rc;
 }
@@ -165,15 +208,12 @@ drop_stale_views(struct pg *pg, const struct generation *old, const struct gener
 {
 	char sql[1024];
 	snprintf(sql, sizeof sql,
-		"do $stale$ declare v record; begin for v in "
-		"select distinct n.nspname, c.relname from pg_depend d "
-		"join pg_rewrite w on w.oid = d.objid join pg_class c on c.oid = w.ev_class "
-		"join pg_namespace n on n.oid = c.relnamespace join pg_class t on t.oid = d.refobjid "
-		"join pg_namespace s on s.oid = t.relnamespace "
-		"where s.nspname = '%s' and n.nspname in ('gh', 'hooklog') and t.relname = c.relname "
-		"and to_regclass(format('%%I.%%I', '%s', c.relname)) is null "
-		"loop execute format('drop view %%I.%%I', v.nspname, v.relname); end loop; end $stale$",
-		old->schema, g->schema);
+		"do $stale$ declare v text; begin for v in "
+		"select unnest(views) from hooklog.generations where id = %d except "
+		"select unnest(views) from hooklog.generations where id = %d "
+		"loop execute format('drop view if exists %%I.%%I', split_part(v, '.', 1), "
+		"split_part(v, '.', 2)); end loop; end $stale$",
+		old->id, g->id);
 	return pg_exec(pg, sql, e);
 }
 

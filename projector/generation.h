@@ -10,6 +10,9 @@
  * in hooklog.generations. The stable views show the live one; a rebuild fills the next one beside it. All
  * functions need a connection of the calling thread and return what pg/pg.h says. */
 
+/* First key of our advisory locks: "hklg". The second is the generation, or 0 for the setup. */
+#define GENERATION_LOCK_CLASS "1751870567"
+
 enum generation_status { GENERATION_BUILDING, GENERATION_LIVE, GENERATION_RETIRED };
 
 struct generation {
@@ -33,9 +36,19 @@ enum rc generation_find(struct pg *pg, enum generation_status status, struct gen
 enum rc generation_create(struct pg *pg, const struct catalog *c,
 	const unsigned char log_id[STORE_LOG_ID_BYTES], struct generation *g, struct err *e) MUST_CHECK;
 
-/* Takes the lock that lets one projector at a time write a generation; it lasts as long as the
- * connection. RC_CONFLICT, id project.locked: another one holds it. */
+/* Takes the lock that lets one projector at a time write a generation; it lasts until generation_unlock
+ * or as long as the connection. RC_CONFLICT, id project.locked: another one holds it. */
 enum rc generation_lock(struct pg *pg, const struct generation *g, struct err *e) MUST_CHECK;
+enum rc generation_unlock(struct pg *pg, const struct generation *g, struct err *e) MUST_CHECK;
+
+/* generation_find and generation_lock; *g is read under the lock, so the checkpoint is where the last
+ * holder left it. */
+enum rc generation_find_locked(struct pg *pg, enum generation_status status, struct generation *g,
+	struct err *e) MUST_CHECK;
+
+/* Moves the checkpoint to where it is: RC_DENIED when we may not write, as in a standby or for a role
+ * that only reads. Found out before the first event waits for it. */
+enum rc generation_check_writable(struct pg *pg, const struct generation *g, struct err *e) MUST_CHECK;
 
 /* Makes g live: points every stable view at it and retires the one that was live, in one transaction.
  * RC_AGAIN with an id of NULL: the live generation is ahead of g; catch up and call again. */

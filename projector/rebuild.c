@@ -7,10 +7,7 @@ static enum rc
 find_or_create(struct session *s, const struct store_span *span, struct err *e)
 {
 	enum rc rc;
-	while ((rc = generation_find(s->pg, GENERATION_BUILDING, &s->generation, e)) == RC_OK) {
-		rc = generation_lock(s->pg, &s->generation, e);
-		if (rc != RC_OK)
-			return rc;
+	while ((rc = generation_find_locked(s->pg, GENERATION_BUILDING, &s->generation, e)) == RC_OK) {
 		if (memcmp(s->generation.definition_hash, s->catalog.hash, sizeof s->catalog.hash) == 0 &&
 			generation_check_log(&s->generation, s->o->reader, NULL) == RC_OK) {
 			LOG_INFO("project.rebuild.continue", F_S("schema", s->generation.schema),
@@ -77,8 +74,11 @@ projector_rebuild(const struct projector_options *o, struct err *e)
 	if (rc == RC_OK) {
 		LOG_INFO("project.rebuilt", F_S("schema", s.generation.schema),
 			F_U("seq", s.generation.seq), F_U("parked", s.applier.parked));
-		rc = generation_drop_retired(s.pg, e);
+		/* The live projector waits for it. */
+		rc = generation_unlock(s.pg, &s.generation, e);
 	}
+	if (rc == RC_OK)
+		rc = generation_drop_retired(s.pg, e);
 	session_close(&s);
 	return rc;
 }

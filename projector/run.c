@@ -5,14 +5,17 @@
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 30000
 
+/* How long a start waits for the lock: the connection of a killed predecessor may outlive it. */
+#define LOCK_PATIENCE_MS 3000
+
 /* How long a wait for the next event lasts before connection and generation are looked after. */
 #define IDLE_MS 1000
 
-/* The live generation, made when the database is new; checked against definitions and log. */
+/* The live generation, made when the database is new; locked, checked against definitions and log. */
 static enum rc
 attach(struct session *s, struct err *e)
 {
-	enum rc rc = generation_find(s->pg, GENERATION_LIVE, &s->generation, e);
+	enum rc rc = generation_find_locked(s->pg, GENERATION_LIVE, &s->generation, e);
 	if (rc == RC_NOTFOUND) {
 		struct store_span span;
 		rc = store_span(s->o->reader, &span, e);
@@ -20,6 +23,8 @@ attach(struct session *s, struct err *e)
 			rc = generation_create(s->pg, &s->catalog, span.log_id, &s->generation, e);
 		if (rc == RC_OK)
 			rc = generation_promote(s->pg, &s->catalog, &s->generation, e);
+		if (rc == RC_OK)
+			rc = generation_find_locked(s->pg, GENERATION_LIVE, &s->generation, e);
 	}
 	if (rc == RC_OK &&
 		memcmp(s->generation.definition_hash, s->catalog.hash, sizeof s->catalog.hash) != 0)
@@ -29,7 +34,7 @@ attach(struct session *s, struct err *e)
 	if (rc == RC_OK)
 		rc = generation_check_log(&s->generation, s->o->reader, e);
 	if (rc == RC_OK)
-		rc = generation_lock(s->pg, &s->generation, e);
+		rc = generation_check_writable(s->pg, &s->generation, e);
 	if (rc == RC_OK)
 		rc = apply_prepare(&s->applier, e);
 	if (rc == RC_OK)
@@ -57,7 +62,11 @@ tail(struct session *s, int64_t *backoff_ms, struct err *e)
 {
 	while (!session_stopped(s, 0)) {
 		size_t count;
+		uint64_t parked = s->applier.parked;
 		enum rc rc = session_step(s, &count, e);
+		if (s->applier.parked > parked)
+			LOG_WARN("project.parked", F_U("events", s->applier.parked - parked),
+				F_S("next", "hooklog project parked"));
 		if (rc != RC_OK)
 			return rc;
 		if (count > 0) {
@@ -74,13 +83,26 @@ tail(struct session *s, int64_t *backoff_ms, struct err *e)
 	return RC_OK;
 }
 
+/* Whether an error is worth another try. */
+static bool
+may_pass(const struct err *e, bool attached, int64_t waited_ms)
+{
+	/* A server that answered once and refuses now is being worked on; one that refused from the start
+	 * was configured wrongly. */
+	if (e->rc == RC_DENIED)
+		return attached;
+	/* Our own broken connection may hold the lock until the server notices. */
+	if (e->rc == RC_CONFLICT && e->id != NULL && strcmp(e->id, "project.locked") == 0)
+		return attached || waited_ms < LOCK_PATIENCE_MS;
+	return e->rc == RC_AGAIN;
+}
+
 enum rc
 projector_run(const struct projector_options *o, struct err *e)
 {
 	struct session s;
-	int64_t backoff_ms = BACKOFF_MIN_MS;
+	int64_t backoff_ms = BACKOFF_MIN_MS, waited_ms = 0;
 	bool attached = false;
-	uint64_t parked = 0;
 	enum rc rc = session_open(&s, o, e);
 	while (rc == RC_OK) {
 		rc = session_connect(&s, "hooklog project", e);
@@ -89,10 +111,6 @@ projector_run(const struct projector_options *o, struct err *e)
 		attached = attached || rc == RC_OK;
 		if (rc == RC_OK)
 			rc = tail(&s, &backoff_ms, e);
-		if (s.applier.parked > parked)
-			LOG_WARN("project.parked", F_U("events", s.applier.parked - parked),
-				F_S("next", "hooklog project parked"));
-		parked = s.applier.parked;
 		if (rc == RC_OK)
 			break;
 		if (rc == RC_CONFLICT && strcmp(e->code, "HL002") == 0) {
@@ -100,14 +118,13 @@ projector_run(const struct projector_options *o, struct err *e)
 			rc = RC_OK;
 			continue;
 		}
-		/* A server that answered once and refuses now is being worked on; one that refused from the
-		 * start was configured wrongly. */
-		if (rc != RC_AGAIN && !(attached && rc == RC_DENIED))
+		if (!may_pass(e, attached, waited_ms))
 			break;
-		log_err("postgres.unavailable", e);
+		log_err(rc == RC_CONFLICT ? "project.locked" : "postgres.unavailable", e);
 		rc = RC_OK;
 		if (session_stopped(&s, backoff_ms))
 			break;
+		waited_ms += backoff_ms;
 		backoff_ms = backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : backoff_ms * 2;
 	}
 	session_close(&s);

@@ -49,8 +49,10 @@ static enum pg_type
 array_type(enum column_type type)
 {
 	switch (type) {
-	case COLUMN_INT:
-		return PG_INT8_ARRAY;
+	case COLUMN_INT8:
+	case COLUMN_INT4:
+	case COLUMN_INT2:
+		return PG_INT8_ARRAY; /* cast to the column's type */
 	case COLUMN_BOOL:
 		return PG_BOOL_ARRAY;
 	case COLUMN_TIMESTAMPTZ:
@@ -139,6 +141,21 @@ put_entity_update(struct buf *out, const struct definition *d)
 			 "\tlast_seq = greatest(t.last_seq, excluded.last_seq)\n");
 }
 
+/* The same event again, after it was parked or by a retry: it says the same or more. */
+static void
+put_fact_update(struct buf *out, const struct definition *d)
+{
+	bool any = false;
+	for (size_t i = 0; i < d->column_count; i++) {
+		if (d->columns[i].key)
+			continue;
+		buf_printf(out, "%s\t%s = excluded.%s", any ? ",\n" : ") do update set\n", d->columns[i].name,
+			d->columns[i].name);
+		any = true;
+	}
+	buf_put_str(out, any ? "\n" : ") do nothing\n");
+}
+
 static void
 put_column_names(struct buf *out, const struct definition *d)
 {
@@ -211,20 +228,11 @@ tables_put_upsert(struct buf *out, const struct definition *d, const char *schem
 		buf_printf(out, "%s%s", first ? "" : ", ", d->columns[i].name);
 		first = false;
 	}
-	buf_put_str(out, ") do update set\n");
 	if (d->kind == DEFINITION_ENTITY) {
+		buf_put_str(out, ") do update set\n");
 		put_entity_update(out, d);
 	} else {
-		/* The same event again, after it was parked or by a retry: it says the same or more. */
-		first = true;
-		for (size_t i = 0; i < d->column_count; i++) {
-			if (d->columns[i].key)
-				continue;
-			buf_printf(out, "%s\t%s = excluded.%s", first ? "" : ",\n", d->columns[i].name,
-				d->columns[i].name);
-			first = false;
-		}
-		buf_put_char(out, '\n');
+		put_fact_update(out, d);
 	}
 	buf_free(&casts);
 	buf_free(&arrays);
@@ -258,6 +266,16 @@ tables_put_view(struct buf *out, const struct definition *d, const char *schema)
 	buf_free(&view_schema);
 }
 
+enum rc
+tables_refused(const struct definition *d, struct err *e)
+{
+	if (e->rc == RC_IO || e->rc == RC_INVALID) {
+		e->rc = RC_INVALID;
+		e->id = "config.projection";
+	}
+	return err_wrap(e, "%s", d->file);
+}
+
 static void
 bind_cell(struct pg_array *array, const struct cell *cell, enum column_type type)
 {
@@ -266,7 +284,9 @@ bind_cell(struct pg_array *array, const struct cell *cell, enum column_type type
 		return;
 	}
 	switch (type) {
-	case COLUMN_INT:
+	case COLUMN_INT8:
+	case COLUMN_INT4:
+	case COLUMN_INT2:
 		pg_array_int8(array, cell->integer);
 		break;
 	case COLUMN_BOOL:
@@ -331,7 +351,14 @@ tables_bind(const struct fold_table *t, struct pg_array arrays[TABLES_PARAMS_MAX
 			bind_books(arrays + d->column_count, d, row);
 	}
 	enum rc rc = RC_OK;
-	for (size_t i = 0; i < *count && rc == RC_OK; i++)
+	size_t bytes = 0;
+	for (size_t i = 0; i < *count && rc == RC_OK; i++) {
 		rc = pg_array_param(&arrays[i], &params[i], e);
+		bytes += rc == RC_OK ? params[i].data.len : 0;
+	}
+	/* All of them go in one message, and a server that gets too long a one hangs up. */
+	if (rc == RC_OK && bytes > LIMIT_PG_PARAM_BYTES)
+		rc = err_set(e, RC_INVALID, NULL, "the rows of table %s pass %zu bytes", d->table,
+			LIMIT_PG_PARAM_BYTES);
 	return rc;
 }

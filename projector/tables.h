@@ -22,8 +22,12 @@ size_t tables_put_upsert(struct buf *out, const struct definition *d, const char
  * replaced in place, so that grants and views on top of it stay. */
 void tables_put_view(struct buf *out, const struct definition *d, const char *schema);
 
+/* For an error of SQL that was made from d: names the file and, unless the database is in trouble or
+ * refuses us, says that the projection is wrong (RC_INVALID, id config.projection). Returns e->rc. */
+enum rc tables_refused(const struct definition *d, struct err *e);
+
 /* Fills arrays, one per parameter of the upsert, from the rows. The caller frees them with pg_array_free.
- * RC_INVALID: a column of the batch passes LIMIT_PG_PARAM_BYTES. */
+ * RC_INVALID: the rows pass LIMIT_PG_PARAM_BYTES. */
 enum rc tables_bind(const struct fold_table *t, struct pg_array arrays[TABLES_PARAMS_MAX],
 	struct pg_param params[TABLES_PARAMS_MAX], size_t *count, struct err *e) MUST_CHECK;
 

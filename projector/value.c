@@ -39,20 +39,33 @@ count_elements(struct bytes array)
 	return any ? commas + 1 : 0;
 }
 
-/* A header may hold any bytes, a text column only UTF-8: each byte that is not becomes U+FFFD. */
-static struct bytes
-storable_text(const struct scope *s, struct bytes text)
+/* Length of the character at the start of text, 0 when there is none that a text column can hold. */
+static size_t
+character_bytes(struct bytes text)
 {
-	if (utf8_valid(text))
+	for (size_t len = 1; len <= 4 && len <= text.len && text.data[0] != '\0'; len++) {
+		if (utf8_valid((struct bytes){ text.data, len }))
+			return len;
+	}
+	return 0;
+}
+
+struct bytes
+value_storable_text(struct bytes text, struct arena *a)
+{
+	if (text.len == 0 || (memchr(text.data, '\0', text.len) == NULL && utf8_valid(text)))
 		return text;
 	struct buf out = buf_new(text.len * 3);
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] < 0x80)
-			buf_put(&out, text.data + i, 1);
-		else
+	while (text.len > 0) {
+		size_t len = character_bytes(text);
+		if (len == 0)
 			buf_put_str(&out, "\xef\xbf\xbd");
+		else
+			buf_put(&out, text.data, len);
+		text.data += len == 0 ? 1 : len;
+		text.len -= len == 0 ? 1 : len;
 	}
-	struct bytes copy = arena_copy(s->a, buf_bytes(&out));
+	struct bytes copy = arena_copy(a, buf_bytes(&out));
 	buf_free(&out);
 	return copy;
 }
@@ -98,7 +111,7 @@ envelope_input(const struct scope *s, enum envelope_field field)
 		break;
 	}
 	in.kind = INPUT_TEXT;
-	in.text = storable_text(s, in.text);
+	in.text = value_storable_text(in.text, s->a); /* headers hold any bytes */
 	return in;
 }
 
@@ -274,21 +287,43 @@ string_fits_jsonb(struct bytes raw, size_t *i)
 	return fits;
 }
 
+static bool
+is_digit(struct bytes raw, size_t i)
+{
+	return i < raw.len && raw.data[i] >= '0' && raw.data[i] <= '9';
+}
+
+/* Whether the number whose first digit is at *i has at most 40 digits and an exponent as a double has;
+ * moves *i to its last character. */
+static bool
+number_fits_jsonb(struct bytes raw, size_t *i)
+{
+	size_t digits = 0, at = *i;
+	long exponent = 0;
+	for (; is_digit(raw, at) || (at < raw.len && raw.data[at] == '.'); at++)
+		digits += raw.data[at] != '.';
+	if (at < raw.len && (raw.data[at] == 'e' || raw.data[at] == 'E')) {
+		at++;
+		if (at < raw.len && (raw.data[at] == '+' || raw.data[at] == '-'))
+			at++;
+		for (; is_digit(raw, at); at++)
+			exponent = exponent > 308 ? exponent : exponent * 10 + (raw.data[at] - '0');
+	}
+	*i = at - 1;
+	return digits <= 40 && exponent <= 308;
+}
+
 /* jsonb refuses \u0000 and lone surrogates, and a number like 1e100000 costs megabytes to print. */
 static bool
 fits_jsonb(struct bytes raw)
 {
-	size_t digits = 0;
 	for (size_t i = 0; i < raw.len; i++) {
-		unsigned char c = raw.data[i];
-		if (c == '"' && !string_fits_jsonb(raw, &i))
+		if (raw.data[i] == '"' && !string_fits_jsonb(raw, &i))
 			return false;
-		bool digit = c >= '0' && c <= '9';
-		if (digits > 40 || ((c == 'e' || c == 'E') && digits > 0))
+		if (is_digit(raw, i) && !number_fits_jsonb(raw, &i))
 			return false;
-		digits = digit ? digits + 1 : 0;
 	}
-	return digits <= 40;
+	return true;
 }
 
 /* What jsonb cannot hold is kept as a JSON string of its text: nothing is lost, nothing explodes. */
@@ -298,7 +333,9 @@ to_jsonb(struct scope *s, const struct input *in)
 	if (in->kind == INPUT_JSON && fits_jsonb(in->json.raw))
 		return in->json.raw;
 	struct bytes raw = in->kind == INPUT_JSON ? in->json.raw : text_of(s, in);
-	s->altered++;
+	if (in->kind == INPUT_INTEGER)
+		return raw;
+	s->altered += in->kind == INPUT_JSON;
 	struct buf quoted = buf_new(raw.len * 6 + 16);
 	buf_put_json(&quoted, raw);
 	struct bytes out = arena_copy(s->a, buf_bytes(&quoted));
@@ -307,16 +344,25 @@ to_jsonb(struct scope *s, const struct input *in)
 }
 
 static bool
+to_integer(const struct input *in, int64_t min, int64_t max, int64_t *out)
+{
+	if (in->kind == INPUT_INTEGER)
+		*out = in->integer;
+	else if (in->kind != INPUT_JSON || in->json.type != JPATH_NUMBER || !jpath_int64(in->json, out))
+		return false;
+	return *out >= min && *out <= max;
+}
+
+static bool
 convert(struct scope *s, const struct input *in, enum column_type type, struct cell *out)
 {
 	switch (type) {
-	case COLUMN_INT:
-		if (in->kind == INPUT_INTEGER) {
-			out->integer = in->integer;
-			return true;
-		}
-		return in->kind == INPUT_JSON && in->json.type == JPATH_NUMBER &&
-			jpath_int64(in->json, &out->integer);
+	case COLUMN_INT8:
+		return to_integer(in, INT64_MIN, INT64_MAX, &out->integer);
+	case COLUMN_INT4:
+		return to_integer(in, INT32_MIN, INT32_MAX, &out->integer);
+	case COLUMN_INT2:
+		return to_integer(in, INT16_MIN, INT16_MAX, &out->integer);
 	case COLUMN_BOOL:
 		return to_bool(s, in, &out->integer);
 	case COLUMN_TIMESTAMPTZ:

@@ -17,6 +17,10 @@ struct scope {
 	uint64_t altered, out_of_range;
 };
 
+/* text as a text column can hold it, in a or borrowed: NUL and each byte that is not UTF-8 become
+ * U+FFFD. */
+struct bytes value_storable_text(struct bytes text, struct arena *a);
+
 /* Whether a condition holds. */
 bool value_condition(struct scope *s, const struct condition *c);
 

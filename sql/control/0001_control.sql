@@ -9,6 +9,7 @@ create table hooklog.generations (
 	seq             bigint not null,  -- checkpoint: every event up to here is in the tables
 	chain           bytea not null,   -- the log's chain hash at seq
 	definition_hash bytea not null,   -- of the projection files the tables were made from
+	views           text[] not null,  -- the stable views that show the tables while they are live
 	created_at      timestamptz not null default now(),
 	updated_at      timestamptz not null default now(),
 	live_at         timestamptz
