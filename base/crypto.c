@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
+#include <unistd.h>
 
 #include "base/crypto.h"
 
@@ -23,6 +26,32 @@ crypto_sha256(struct bytes data, unsigned char out[SHA256_BYTES])
 	crypto_sha256_parts(&data, 1, out);
 }
 
+enum rc
+crypto_sha256_fd(int fd, unsigned char out[SHA256_BYTES], uint64_t *bytes, struct err *e)
+{
+	enum rc rc = RC_OK;
+	const size_t piece = (size_t)1 << 18;
+	unsigned char *data = base_alloc(piece);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	ASSERT(ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1);
+	*bytes = 0;
+	for (;;) {
+		ssize_t n = pread(fd, data, piece, (off_t)*bytes);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			rc = err_sys(e, RC_IO, NULL, errno, "read a file to hash it");
+		if (n <= 0)
+			break;
+		ASSERT(EVP_DigestUpdate(ctx, data, (size_t)n) == 1);
+		*bytes += (uint64_t)n;
+	}
+	ASSERT(EVP_DigestFinal_ex(ctx, out, NULL) == 1);
+	EVP_MD_CTX_free(ctx);
+	free(data);
+	return rc;
+}
+
 void
 crypto_hmac_sha256(struct bytes key, struct bytes data, unsigned char out[SHA256_BYTES])
 {
@@ -31,6 +60,119 @@ crypto_hmac_sha256(struct bytes key, struct bytes data, unsigned char out[SHA256
 	static const unsigned char empty[1] = { 0 };
 	ASSERT(HMAC(EVP_sha256(), key.len > 0 ? key.data : empty, (int)key.len,
 		       data.len > 0 ? data.data : empty, data.len, out, &len) != NULL);
+}
+
+void
+crypto_ed25519_public(const unsigned char key[ED25519_KEY_BYTES],
+	unsigned char public_key[ED25519_KEY_BYTES])
+{
+	size_t len = ED25519_KEY_BYTES;
+	EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, key, ED25519_KEY_BYTES);
+	ASSERT(pkey != NULL && EVP_PKEY_get_raw_public_key(pkey, public_key, &len) == 1 &&
+		len == ED25519_KEY_BYTES);
+	EVP_PKEY_free(pkey);
+}
+
+void
+crypto_ed25519_sign(const unsigned char key[ED25519_KEY_BYTES], struct bytes message,
+	unsigned char signature[ED25519_SIGNATURE_BYTES])
+{
+	size_t len = ED25519_SIGNATURE_BYTES;
+	EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, key, ED25519_KEY_BYTES);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	ASSERT(pkey != NULL && ctx != NULL && EVP_DigestSignInit(ctx, NULL, NULL, NULL, pkey) == 1);
+	ASSERT(EVP_DigestSign(ctx, signature, &len, message.data, message.len) == 1 &&
+		len == ED25519_SIGNATURE_BYTES);
+	EVP_MD_CTX_free(ctx);
+	EVP_PKEY_free(pkey);
+}
+
+bool
+crypto_ed25519_verify(const unsigned char public_key[ED25519_KEY_BYTES], struct bytes message,
+	const unsigned char signature[ED25519_SIGNATURE_BYTES])
+{
+	EVP_PKEY *pkey =
+		EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, ED25519_KEY_BYTES);
+	if (pkey == NULL)
+		return false;
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	ASSERT(ctx != NULL);
+	bool good = EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
+		EVP_DigestVerify(ctx, signature, ED25519_SIGNATURE_BYTES, message.data, message.len) == 1;
+	EVP_MD_CTX_free(ctx);
+	EVP_PKEY_free(pkey);
+	return good;
+}
+
+static const struct {
+	const char *name;
+	size_t bytes;
+} hashes[] = {
+	[CRYPTO_SHA1] = { "SHA1", 20 },
+	[CRYPTO_SHA256] = { "SHA256", 32 },
+	[CRYPTO_SHA512] = { "SHA512", 64 },
+};
+
+size_t
+crypto_hash_bytes(enum crypto_hash hash)
+{
+	return hashes[hash].bytes;
+}
+
+void
+crypto_hmac_parts(enum crypto_hash hash, struct bytes key, const struct bytes *parts, size_t count,
+	unsigned char out[CRYPTO_MAC_BYTES_MAX])
+{
+	static const unsigned char empty[1] = { 0 };
+	size_t len = 0;
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(mac);
+	ASSERT(mac != NULL && ctx != NULL);
+	/* OSSL_PARAM has no const, yet only reads. */
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(
+			"digest", (char *)(uintptr_t)hashes[hash].name, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	ASSERT(EVP_MAC_init(ctx, key.len > 0 ? key.data : empty, key.len, params) == 1);
+	for (size_t i = 0; i < count; i++)
+		ASSERT(parts[i].len == 0 || EVP_MAC_update(ctx, parts[i].data, parts[i].len) == 1);
+	ASSERT(EVP_MAC_final(ctx, out, &len, CRYPTO_MAC_BYTES_MAX) == 1);
+	ASSERT(len == hashes[hash].bytes);
+	EVP_MAC_CTX_free(ctx);
+	EVP_MAC_free(mac);
+}
+
+bool
+crypto_ed25519_verify(const unsigned char public_key[ED25519_KEY_BYTES], struct bytes data,
+	const unsigned char signature[ED25519_SIGNATURE_BYTES])
+{
+	bool right = false;
+	EVP_PKEY *key =
+		EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, ED25519_KEY_BYTES);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	ASSERT(ctx != NULL);
+	if (key != NULL && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1)
+		right = EVP_DigestVerify(ctx, signature, ED25519_SIGNATURE_BYTES, data.data,
+				data.len) == 1;
+	EVP_MD_CTX_free(ctx);
+	EVP_PKEY_free(key);
+	return right;
+}
+
+void
+crypto_ed25519_sign(const unsigned char seed[ED25519_KEY_BYTES], struct bytes data,
+	unsigned char signature[ED25519_SIGNATURE_BYTES])
+{
+	size_t len = ED25519_SIGNATURE_BYTES;
+	EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, ED25519_KEY_BYTES);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	ASSERT(key != NULL && ctx != NULL);
+	ASSERT(EVP_DigestSignInit(ctx, NULL, NULL, NULL, key) == 1);
+	ASSERT(EVP_DigestSign(ctx, signature, &len, data.data, data.len) == 1);
+	ASSERT(len == ED25519_SIGNATURE_BYTES);
+	EVP_MD_CTX_free(ctx);
+	EVP_PKEY_free(key);
 }
 
 bool
@@ -75,6 +217,49 @@ crypto_unhex(struct bytes text, unsigned char *out, size_t len)
 		out[i] = (unsigned char)(high << 4 | low);
 	}
 	return true;
+}
+
+static int
+sextet(unsigned char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Not EVP_DecodeBlock: it takes white space and leftover bits, so that one value would have many
+ * spellings. */
+bool
+crypto_unbase64(struct bytes text, unsigned char *out, size_t cap, size_t *len)
+{
+	size_t pad = 0;
+	*len = 0;
+	if (text.len % 4 != 0)
+		return false;
+	while (pad < 2 && pad < text.len && text.data[text.len - 1 - pad] == '=')
+		pad++;
+	size_t bytes = text.len / 4 * 3 - pad;
+	if (bytes > cap)
+		return false;
+	uint32_t bits = 0;
+	unsigned held = 0;
+	for (size_t i = 0; i < text.len - pad; i++) {
+		int six = sextet(text.data[i]);
+		if (six < 0)
+			return false;
+		bits = bits << 6 | (uint32_t)six;
+		held += 6;
+		if (held >= 8) {
+			held -= 8;
+			out[(*len)++] = (unsigned char)(bits >> held);
+		}
+	}
+	ASSERT(*len == bytes);
+	return (bits & ((1u << held) - 1)) == 0;
 }
 
 void

@@ -115,6 +115,69 @@ wiped_memory_is_zero_and_random_is_not(void **state UNUSED)
 	assert_memory_equal(a, zero, sizeof a);
 }
 
+/* RFC 8032, section 7.1, tests 2 and 3. */
+static void
+ed25519_vectors(void **state UNUSED)
+{
+	static const struct {
+		const char *key, *public_key, *message, *signature;
+	} vectors[] = {
+		{ "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+			"3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72",
+			"92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+			"085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00" },
+		{ "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
+			"fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", "af82",
+			"6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"
+			"18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a" },
+	};
+	for (size_t i = 0; i < COUNT_OF(vectors); i++) {
+		unsigned char key[32], want_public[32], public_key[32], message[2], want[64], got[64];
+		size_t len = strlen(vectors[i].message) / 2;
+		assert_true(crypto_unhex(bytes_str(vectors[i].key), key, sizeof key));
+		assert_true(crypto_unhex(bytes_str(vectors[i].public_key), want_public, 32));
+		assert_true(crypto_unhex(bytes_str(vectors[i].message), message, len));
+		assert_true(crypto_unhex(bytes_str(vectors[i].signature), want, sizeof want));
+		struct bytes m = { message, len };
+		crypto_ed25519_public(key, public_key);
+		assert_memory_equal(public_key, want_public, 32);
+		crypto_ed25519_sign(key, m, got);
+		assert_memory_equal(got, want, sizeof want);
+		assert_true(crypto_ed25519_verify(public_key, m, got));
+		for (size_t bit = 0; bit < 8 * sizeof got; bit++) {
+			got[bit / 8] ^= (unsigned char)(1u << bit % 8);
+			assert_false(crypto_ed25519_verify(public_key, m, got));
+			got[bit / 8] ^= (unsigned char)(1u << bit % 8);
+		}
+		message[0] ^= 1;
+		assert_false(crypto_ed25519_verify(public_key, m, got));
+		message[0] ^= 1;
+		public_key[5] ^= 4;
+		assert_false(crypto_ed25519_verify(public_key, m, got));
+	}
+}
+
+static void
+a_file_hashes_as_its_bytes(void **state UNUSED)
+{
+	FILE *f = tmpfile();
+	assert_non_null(f);
+	const size_t size = 700001; /* more than two pieces */
+	unsigned char *data = base_alloc(size), want[SHA256_BYTES], got[SHA256_BYTES];
+	for (size_t i = 0; i < size; i++)
+		data[i] = (unsigned char)(i * 7 + i / 251);
+	assert_true(fwrite(data, 1, size, f) == size && fflush(f) == 0);
+	uint64_t bytes;
+	struct err e;
+	assert_int_equal(crypto_sha256_fd(fileno(f), got, &bytes, &e), RC_OK);
+	crypto_sha256((struct bytes){ data, size }, want);
+	assert_memory_equal(got, want, sizeof want);
+	assert_true(bytes == size);
+	assert_int_equal(crypto_sha256_fd(-1, got, &bytes, &e), RC_IO);
+	fclose(f);
+	free(data);
+}
+
 int
 main(void)
 {
@@ -122,6 +185,8 @@ main(void)
 		cmocka_unit_test(sha256_vectors),
 		cmocka_unit_test(parts_hash_as_their_concatenation),
 		cmocka_unit_test(hmac_vectors),
+		cmocka_unit_test(ed25519_vectors),
+		cmocka_unit_test(a_file_hashes_as_its_bytes),
 		cmocka_unit_test(equal_looks_at_every_byte),
 		cmocka_unit_test(unhex_is_strict),
 		cmocka_unit_test(base64_vectors),
