@@ -144,38 +144,6 @@ crypto_hmac_parts(enum crypto_hash hash, struct bytes key, const struct bytes *p
 }
 
 bool
-crypto_ed25519_verify(const unsigned char public_key[ED25519_KEY_BYTES], struct bytes data,
-	const unsigned char signature[ED25519_SIGNATURE_BYTES])
-{
-	bool right = false;
-	EVP_PKEY *key =
-		EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, ED25519_KEY_BYTES);
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	ASSERT(ctx != NULL);
-	if (key != NULL && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1)
-		right = EVP_DigestVerify(ctx, signature, ED25519_SIGNATURE_BYTES, data.data,
-				data.len) == 1;
-	EVP_MD_CTX_free(ctx);
-	EVP_PKEY_free(key);
-	return right;
-}
-
-void
-crypto_ed25519_sign(const unsigned char seed[ED25519_KEY_BYTES], struct bytes data,
-	unsigned char signature[ED25519_SIGNATURE_BYTES])
-{
-	size_t len = ED25519_SIGNATURE_BYTES;
-	EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, ED25519_KEY_BYTES);
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	ASSERT(key != NULL && ctx != NULL);
-	ASSERT(EVP_DigestSignInit(ctx, NULL, NULL, NULL, key) == 1);
-	ASSERT(EVP_DigestSign(ctx, signature, &len, data.data, data.len) == 1);
-	ASSERT(len == ED25519_SIGNATURE_BYTES);
-	EVP_MD_CTX_free(ctx);
-	EVP_PKEY_free(key);
-}
-
-bool
 crypto_equal(const void *a, const void *b, size_t len)
 {
 	return CRYPTO_memcmp(a, b, len) == 0;

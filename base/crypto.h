@@ -47,17 +47,6 @@ size_t crypto_hash_bytes(enum crypto_hash hash);
 void crypto_hmac_parts(enum crypto_hash hash, struct bytes key, const struct bytes *parts,
 	size_t count, unsigned char out[CRYPTO_MAC_BYTES_MAX]);
 
-#define ED25519_KEY_BYTES 32
-#define ED25519_SIGNATURE_BYTES 64
-
-/* Ed25519 (RFC 8032). False: not a signature by that key over data, or not a public key. */
-bool crypto_ed25519_verify(const unsigned char public_key[ED25519_KEY_BYTES], struct bytes data,
-	const unsigned char signature[ED25519_SIGNATURE_BYTES]);
-
-/* The seed is the private key as RFC 8032 defines it. */
-void crypto_ed25519_sign(const unsigned char seed[ED25519_KEY_BYTES], struct bytes data,
-	unsigned char signature[ED25519_SIGNATURE_BYTES]);
-
 /* Whether two runs of the same length are equal, in time that does not depend on their content. */
 bool crypto_equal(const void *a, const void *b, size_t len);
 
