@@ -86,7 +86,9 @@ print_plan(
 		put_result_json(&out, r);
 		buf_put_str(&out, ",\"events\":[");
 		for (size_t i = 0; i < count; i++) {
-			buf_put_str(&out, i == 0 ? "{\"event\":" : ",{\"event\":");
+			buf_put_str(&out, i == 0 ? "{\"provider\":" : ",{\"provider\":");
+			buf_put_json(&out, counts[i].provider);
+			buf_put_str(&out, ",\"event\":");
 			/* The name is a header of a request and may be anything. */
 			buf_put_json(&out,
 				utf8_valid(counts[i].event) ? counts[i].event : bytes_str("?"));
@@ -108,6 +110,8 @@ print_plan(
 				plain = name.data[k] > 0x20 && name.data[k] != 0x7f;
 			buf_printf(&out, "%12" PRIu64 "  %12" PRIu64 " bytes  ", counts[i].events,
 				counts[i].body_bytes);
+			buf_put_bytes(&out, counts[i].provider);
+			buf_put_char(&out, ' ');
 			buf_put_bytes(&out, plain ? name : bytes_str("(unnamed)"));
 			buf_put_char(&out, '\n');
 		}
@@ -128,7 +132,12 @@ read_options(const struct cli_call *call, struct arena *a, struct replay_options
 	s->has_until = cli_option(call, "until")->given;
 	s->until_us = cli_option(call, "until")->time_us;
 	s->sources = cli_option(call, "source")->text;
+	s->providers = cli_option(call, "provider")->text;
+	s->origins = cli_option(call, "origin")->text;
 	s->events = cli_option(call, "event")->text;
+	s->actions = cli_option(call, "action")->text;
+	s->senders = cli_option(call, "sender")->text;
+	s->where = cli_option(call, "where")->text;
 	s->repository = cli_option(call, "repository")->text;
 	s->delivery = cli_option(call, "delivery")->text;
 	o->target = cli_option(call, "target")->text;
@@ -147,7 +156,8 @@ read_options(const struct cli_call *call, struct arena *a, struct replay_options
 		return err_set(e, RC_INVALID, NULL, "--from is after --to");
 	if (s->has_since && s->has_until && s->since_us >= s->until_us)
 		return err_set(e, RC_INVALID, NULL, "--since is not before --until");
-	if (o->target == NULL && !cli_option(call, "dry-run")->given)
+	if (o->target == NULL && !cli_option(call, "dry-run")->given &&
+		!cli_option(call, "count")->given)
 		return err_set(e, RC_INVALID, NULL, "name a --target: -, a file or a URL");
 	const char *secret_file = cli_option(call, "secret-file")->text;
 	return secret_file == NULL ? RC_OK : secret_read(secret_file, a, &o->secret, e);
@@ -167,6 +177,10 @@ run_plan(const struct cli_call *call, struct store_reader *reader, struct replay
 		return rc == RC_INVALID ? (cmd_fail(&e), EXIT_USAGE) : cmd_fail(&e);
 	if (result.interrupted)
 		return EXIT_INTERRUPTED;
+	if (cli_option(call, "count")->given) {
+		printf(call->json ? "{\"count\":%" PRIu64 "}\n" : "%" PRIu64 "\n", result.sent);
+		return EXIT_DONE;
+	}
 	return print_plan(&result, counts, count, call->json) ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -230,7 +244,7 @@ run(const struct cli_call *call)
 		code = cmd_fail(&e);
 		goto done;
 	}
-	if (cli_option(call, "dry-run")->given)
+	if (cli_option(call, "dry-run")->given || cli_option(call, "count")->given)
 		code = run_plan(call, reader, &o, a);
 	else
 		code = run_send(call, reader, &o);
@@ -249,10 +263,17 @@ static const struct cli_option options[] = {
 	{ "since", CLI_TIME, "TIME", "received at this time or later" },
 	{ "until", CLI_TIME, "TIME", "received before this time" },
 	{ "source", CLI_STRING, "NAMES", "received by one of these sources" },
+	{ "provider", CLI_STRING, "NAMES", "of one of these providers" },
+	{ "origin", CLI_STRING, "NAMES",
+		"that came in one of these ways: webhook, backfill, poll, reconcile, import" },
 	{ "event", CLI_STRING, "NAMES",
 		"of one of these types; pull_request.closed names an action too" },
+	{ "action", CLI_STRING, "NAMES", "whose payload names one of these actions" },
+	{ "sender", CLI_STRING, "NAMES", "caused by one of these users: login or number" },
 	{ "repository", CLI_STRING, "REPO", "about this repository: owner/name or its number" },
 	{ "delivery", CLI_STRING, "ID", "with this delivery id" },
+	{ "where", CLI_STRING, "PATH=VALUE",
+		"whose payload has this value there; also != < <= > >=, several with ' and '" },
 	{ "target", CLI_STRING, "TARGET", "where to: -, a file, file:PATH or an http(s) URL" },
 	{ "secret-file", CLI_STRING, "FILE",
 		"sign for an HTTP target with the secret in this file" },
@@ -261,7 +282,8 @@ static const struct cli_option options[] = {
 	{ "retries", CLI_U64, "N", "attempts after the first one, per event; default 5" },
 	{ "keep-going", CLI_FLAG, NULL, "pass over events the target refuses" },
 	{ "force", CLI_FLAG, NULL, "overwrite the file" },
-	{ "dry-run", CLI_FLAG, NULL, "tell what would be sent and send nothing" },
+	{ "dry-run", CLI_FLAG, NULL, "tell what would be sent, by kind, and send nothing" },
+	{ "count", CLI_FLAG, NULL, "print how many events are selected and send nothing" },
 };
 
 const struct cli_command cmd_replay = {

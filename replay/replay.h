@@ -13,22 +13,31 @@ struct replay_select {
 	bool has_since, has_until;
 	int64_t since_us, until_us; /* of received_at; since inclusive, until exclusive */
 	const char *sources;        /* names with commas between them */
+	const char *providers;      /* with commas */
+	const char *origins;        /* with commas: names of event_origin_name */
 	const char *events;         /* with commas; "pull_request.closed" also names the action */
+	const char *actions;        /* with commas */
+	const char *senders;        /* with commas: logins in any case, or numeric ids */
 	const char *repository;     /* "owner/name" in any case, or the numeric id */
 	const char *delivery;
+	/* "PATH=VALUE" with a path of event/jpath.h, also != < <= > >=, several with " and " between
+	 * them. Whole numbers compare by value, anything else as text; of a path with [] one element
+	 * must do; a path the payload does not have never matches. */
+	const char *where;
 };
 
 /* A selection made ready for matching. */
 struct replay_filter;
 
-/* Borrows select until replay_filter_free. RC_INVALID: an empty item in a list, or a repository
- * that is neither owner/name nor a number. */
+/* Borrows select until replay_filter_free. RC_INVALID: an empty item in a list, an origin that does
+ * not exist, a repository that is neither owner/name nor a number, a condition that is none. */
 enum rc replay_filter_new(
 	struct replay_filter **f, const struct replay_select *select, struct err *e) MUST_CHECK;
 void replay_filter_free(struct replay_filter *f);
 
 /* Whether ev is selected by anything but sequence and time. A payload that is no JSON, or names no
- * repository or action, does not match a condition on it. a: scratch, for this call only. */
+ * repository, sender or action, does not match a condition on it. The payload is read only where
+ * the envelope cannot decide. a: scratch, for this call only. */
 bool replay_filter_matches(const struct replay_filter *f, const struct event *ev, struct arena *a);
 
 /* First and last sequence the selection can hold in the log of r; *from > *to: none. A range
@@ -79,12 +88,12 @@ enum rc replay_run(struct store_reader *r, const struct replay_options *options,
 	struct replay_result *result, struct err *e) MUST_CHECK;
 
 struct replay_count {
-	struct bytes event;
+	struct bytes provider, event;
 	uint64_t events, body_bytes;
 };
 
 /* What replay_run would send: fills *result (sent counts what would be) and *counts in a, one per
- * event name, most frequent first. Errors as replay_run. The target may be NULL. */
+ * provider and event name, most frequent first. Errors as replay_run. The target may be NULL. */
 enum rc replay_plan(struct store_reader *r, const struct replay_options *options, struct arena *a,
 	struct replay_result *result, const struct replay_count **counts, size_t *count,
 	struct err *e) MUST_CHECK;

@@ -106,7 +106,8 @@ count_event(struct run *run, const struct event *ev)
 {
 	struct replay_count *c = run->counts;
 	size_t i = 0;
-	while (i < run->count && !bytes_equal(c[i].event, ev->event))
+	while (i < run->count && !(bytes_equal(c[i].event, ev->event) &&
+					 bytes_equal(c[i].provider, ev->provider)))
 		i++;
 	if (i == run->count) {
 		if (run->count == run->capacity) {
@@ -117,7 +118,8 @@ count_event(struct run *run, const struct event *ev)
 			run->counts = c;
 		}
 		c[run->count++] =
-			(struct replay_count){ arena_copy(run->counts_arena, ev->event), 0, 0 };
+			(struct replay_count){ arena_copy(run->counts_arena, ev->provider),
+				arena_copy(run->counts_arena, ev->event), 0, 0 };
 	}
 	c[i].events++;
 	c[i].body_bytes += ev->body.len;

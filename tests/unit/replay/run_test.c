@@ -236,13 +236,52 @@ selection_by_repository(void **state)
 }
 
 static void
+selection_by_payload(void **state)
+{
+	struct store_reader *r = *state;
+	log_events[1].provider = bytes_str("gitlab");
+	log_events[1].body = bytes_str("{\"user\":{\"username\":\"Mira\",\"id\":9},"
+				       "\"project\":{\"id\":12,\"path_with_namespace\":\"a/b/c\"},"
+				       "\"object_attributes\":{\"action\":\"merge\"}}");
+	log_events[2].body = bytes_str("{\"action\":\"closed\",\"n\":1e1,\"sender\":{\"login\":"
+				       "\"mira\",\"id\":5},\"labels\":[{\"name\":\"x\"},{\"name\":"
+				       "\"a and b\"}]}");
+	log_events[3].body = bytes_str("{\"n\":\"10\",\"ok\":true,\"at\":\"2026-03-01T00:00:00Z\"}");
+	log_events[4].body = bytes_str("payload=%7B%22n%22%3A9%7D");
+	log_events[4].content_type = bytes_str("application/x-www-form-urlencoded");
+	log_events[5].origin = EVENT_ORIGIN_BACKFILL;
+	log_events[6].body = bytes_str("{\"n\":10,");
+	selects(r, (struct replay_select){ .providers = "gitlab, gitea" }, "2");
+	selects(r, (struct replay_select){ .origins = "backfill" }, "6");
+	selects(r, (struct replay_select){ .origins = "poll,webhook", .from_seq = 5 }, "5 7 8 9 10");
+	selects(r, (struct replay_select){ .actions = "closed,merge" }, "2 3");
+	selects(r, (struct replay_select){ .actions = "close" }, "");
+	selects(r, (struct replay_select){ .actions = "opened", .events = "push.opened" }, "1 6 10");
+	selects(r, (struct replay_select){ .senders = "MIRA" }, "2 3");
+	selects(r, (struct replay_select){ .senders = "ada,5" }, "3");
+	selects(r, (struct replay_select){ .repository = "A/B/C" }, "2");
+	selects(r, (struct replay_select){ .repository = "12" }, "2");
+	selects(r, (struct replay_select){ .where = "n=10" }, "3 4");
+	selects(r, (struct replay_select){ .where = "n < 10" }, "5");
+	selects(r, (struct replay_select){ .where = "n>=9 and n!=10" }, "5");
+	selects(r, (struct replay_select){ .where = "ok=true" }, "4");
+	selects(r, (struct replay_select){ .where = "at>2026-02" }, "4");
+	selects(r, (struct replay_select){ .where = "at<=2026-02" }, "");
+	selects(r, (struct replay_select){ .where = "labels[].name=x" }, "3");
+	selects(r, (struct replay_select){ .where = "labels[].name=y" }, "");
+	selects(r, (struct replay_select){ .where = "repository.id!=77" }, "");
+}
+
+static void
 wrong_selections(void **state)
 {
 	struct store_reader *r = *state;
 	struct replay_options o = options_new();
 	static const struct replay_select wrong[] = { { .events = "push,,star" }, { .events = "" },
 		{ .sources = "alpha," }, { .repository = "kiln" }, { .repository = "/weir" },
-		{ .repository = "kiln/" }, { .repository = "" } };
+		{ .repository = "kiln/" }, { .repository = "" }, { .providers = "," }, { .actions = "" }, { .senders = "a,,b" },
+		{ .origins = "wind" }, { .where = "" }, { .where = "a.b" }, { .where = "=1" },
+		{ .where = "a!1" }, { .where = "a..b=1" }, { .where = "a=1 and b" } };
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
 		o.select = wrong[i];
 		(void)replay(r, &o, RC_INVALID);
@@ -459,6 +498,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(selection, set_up),
 		cmocka_unit_test_setup(selection_by_repository, set_up),
+		cmocka_unit_test_setup(selection_by_payload, set_up),
 		cmocka_unit_test_setup(wrong_selections, set_up),
 		cmocka_unit_test_setup(an_old_range_is_gone, set_up),
 		cmocka_unit_test_setup(retries_until_it_is_taken, set_up),
