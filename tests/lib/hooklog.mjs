@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { assert } from './harness.mjs';
+import { assert, program } from './harness.mjs';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const bin = path.resolve(root, process.env.HOOKLOG_BIN ?? 'build/hooklog');
@@ -51,9 +51,23 @@ export function exec(file, args, { input, env = cleanEnv(), cwd, timeoutMs = 600
 	});
 }
 
+// The program for a process of another user, who may not be able to reach the build folder.
+let sharedBin = null;
+function binFor(uid) {
+	if (uid === undefined)
+		return bin;
+	if (sharedBin === null) {
+		const dir = tempDir(program, 'bin');
+		sharedBin = path.join(dir, 'hooklog');
+		fs.copyFileSync(bin, sharedBin);
+		fs.chmodSync(sharedBin, 0o755);
+	}
+	return sharedBin;
+}
+
 // Runs `hooklog ...args` to its end. options.env is added to a clean environment.
 export function run(args, { env, ...options } = {}) {
-	return exec(bin, args, { ...options, env: cleanEnv(env) });
+	return exec(binFor(options.uid), args, { ...options, env: cleanEnv(env) });
 }
 
 // As run, and the exit code must be 0.
@@ -65,7 +79,7 @@ export async function runOk(args, options) {
 
 // Starts `hooklog ...args` and gives back a handle; the process is killed when the test is over.
 export function start(t, args, { env, uid, gid, cwd } = {}) {
-	const child = spawn(bin, args, { env: cleanEnv(env), uid, gid, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+	const child = spawn(binFor(uid), args, { env: cleanEnv(env), uid, gid, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
 	const waiting = new Set();
 	const handle = {
 		pid: child.pid,
