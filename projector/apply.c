@@ -130,8 +130,11 @@ write_once(struct applier *a, const struct store_record *records, size_t count,
 		a->generation->seq = records[count - 1].event.seq;
 		memcpy(a->generation->chain, records[count - 1].chain, STORE_CHAIN_BYTES);
 	}
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		a->parked += fold.parked_count;
+		a->altered_values += fold.altered_values;
+		a->out_of_range_values += fold.out_of_range_values;
+	}
 	return rc;
 }
 

@@ -11,6 +11,8 @@ struct applier {
 	struct generation *generation;   /* borrowed; its checkpoint is moved on */
 	struct arena *arena;             /* of one batch; reset by apply_batch */
 	uint64_t parked;                 /* events parked so far */
+	uint64_t altered_values;         /* texts stored with U+FFFD for what PostgreSQL cannot hold */
+	uint64_t out_of_range_values;    /* values stored as null since they do not fit their column */
 };
 
 /* Prepares the statements on a's connection. */

@@ -56,17 +56,29 @@ look_after(struct session *s, struct err *e)
 	return rc;
 }
 
+/* Says what a batch could not store as it came; the log keeps it as it came. */
+static void
+report(const struct applier *before, const struct applier *after)
+{
+	if (after->parked > before->parked)
+		LOG_WARN("project.parked", F_U("events", after->parked - before->parked),
+			F_S("next", "hooklog project parked"));
+	if (after->altered_values > before->altered_values ||
+		after->out_of_range_values > before->out_of_range_values)
+		LOG_INFO("project.values", F_U("seq", after->generation->seq),
+			F_U("altered", after->altered_values - before->altered_values),
+			F_U("out_of_range", after->out_of_range_values - before->out_of_range_values));
+}
+
 /* Projects until something happens: RC_OK means stop_fd. */
 static enum rc
 tail(struct session *s, int64_t *backoff_ms, struct err *e)
 {
 	while (!session_stopped(s, 0)) {
 		size_t count;
-		uint64_t parked = s->applier.parked;
+		const struct applier before = s->applier;
 		enum rc rc = session_step(s, &count, e);
-		if (s->applier.parked > parked)
-			LOG_WARN("project.parked", F_U("events", s->applier.parked - parked),
-				F_S("next", "hooklog project parked"));
+		report(&before, &s->applier);
 		if (rc != RC_OK)
 			return rc;
 		if (count > 0) {
