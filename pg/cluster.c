@@ -212,28 +212,74 @@ init_cluster(const struct cluster *c, struct err *e)
 	return fs_sync_dir(c->dir, e);
 }
 
-/* The pid in postmaster.pid if that process is the server of this folder, else 0: after a reboot the
- * number may belong to anything, even to a server of another folder. */
-static pid_t
-left_behind(const struct cluster *c)
+/* Whether the process works in the cluster's data folder, as its server and all its children do. */
+static bool
+works_in(const char *pid, const struct stat *data)
 {
+	char cwd[64];
+	struct stat st;
+	snprintf(cwd, sizeof cwd, "/proc/%.20s/cwd", pid);
+	return stat(cwd, &st) == 0 && st.st_dev == data->st_dev && st.st_ino == data->st_ino;
+}
+
+/* The server that owns the data folder by its postmaster.pid, or 0. After a crash the number in the file
+ * may belong to anything by now, even to the server of another folder. */
+static pid_t
+left_behind(const struct cluster *c, const struct stat *data)
+{
+	char path[SUBPATH_BYTES], pid[24];
 	struct arena *a = arena_new(4096);
 	struct bytes text;
-	pid_t pid = 0;
 	long value = 0;
-	char *path = arena_printf(a, "%s/data/postmaster.pid", c->dir);
+	snprintf(path, sizeof path, "%s/data/postmaster.pid", c->dir);
 	if (fs_read(path, 4096, a, &text, NULL) == RC_OK)
 		value = strtol((const char *)text.data, NULL, 10);
-	if (value > 1 && kill((pid_t)value, 0) == 0) {
-		/* A server works in its data folder. */
-		struct stat here, data;
-		if (stat(arena_printf(a, "/proc/%ld/cwd", value), &here) == 0 &&
-			stat(arena_printf(a, "%s/data", c->dir), &data) == 0 &&
-			here.st_dev == data.st_dev && here.st_ino == data.st_ino)
-			pid = (pid_t)value;
-	}
 	arena_free(a);
-	return pid;
+	snprintf(pid, sizeof pid, "%ld", value);
+	return value > 1 && works_in(pid, data) ? (pid_t)value : 0;
+}
+
+static bool
+anybody_works_in(const struct stat *data)
+{
+	DIR *proc = opendir("/proc");
+	bool found = false;
+	for (const struct dirent *entry; proc != NULL && !found && (entry = readdir(proc)) != NULL;)
+		found = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && works_in(entry->d_name, data);
+	if (proc != NULL)
+		closedir(proc);
+	return found;
+}
+
+/* Ends what a killed predecessor left: a server, or children of a killed server, which end by themselves
+ * but would keep a new one from starting. When nobody works in the folder any more its lock files are
+ * removed: PostgreSQL would respect them for ever if their number lives on as a zombie or a stranger. */
+static enum rc
+end_predecessor(const struct cluster *c, struct err *e)
+{
+	char path[SUBPATH_BYTES];
+	struct stat data;
+	snprintf(path, sizeof path, "%s/data", c->dir);
+	if (stat(path, &data) != 0)
+		return err_sys(e, RC_IO, "postgres.cluster", errno, "look at %s", path);
+	pid_t old = left_behind(c, &data);
+	if (old != 0)
+		kill(old, SIGINT);
+	int64_t deadline_ms = clock_monotonic_ms() + 30000;
+	while (anybody_works_in(&data)) {
+		if (clock_monotonic_ms() > deadline_ms)
+			return err_set(e, RC_AGAIN, "postgres.cluster",
+				"another PostgreSQL (pid %ld) uses %s and does not end; stop it first",
+				(long)old, c->dir);
+		clock_sleep_ms(20);
+	}
+	static const char *const locks[] = { "data/postmaster.pid", "run/.s.PGSQL.5432.lock" };
+	for (size_t i = 0; i < COUNT_OF(locks); i++) {
+		snprintf(path, sizeof path, "%s/%s", c->dir, locks[i]);
+		if (unlink(path) != 0 && errno != ENOENT)
+			return err_sys(e, RC_IO, "postgres.cluster", errno, "remove %s", path);
+	}
+	return RC_OK;
 }
 
 static bool
@@ -340,19 +386,7 @@ cluster_start(struct cluster **out, const char *dir, struct err *e)
 		rc = init_cluster(c, e);
 	if (rc != RC_OK)
 		goto done;
-	pid_t old = left_behind(c);
-	if (old != 0) {
-		kill(old, SIGINT);
-		if (!wait_gone(old, 30000)) {
-			rc = err_set(e, RC_AGAIN, "postgres.cluster",
-				"another PostgreSQL (pid %ld) uses %s and does not end; stop it first",
-				(long)old, c->dir);
-			goto done;
-		}
-	}
-	rc = launch(c, e);
-	if (rc == RC_OK)
-		rc = wait_ready(c, e);
+	rc = cluster_restart(c, e);
 done:
 	if (rc != RC_OK) {
 		cluster_stop(c);
@@ -373,7 +407,9 @@ cluster_conninfo(const char *dir, struct arena *a)
 enum rc
 cluster_restart(struct cluster *c, struct err *e)
 {
-	enum rc rc = launch(c, e);
+	enum rc rc = end_predecessor(c, e);
+	if (rc == RC_OK)
+		rc = launch(c, e);
 	return rc == RC_OK ? wait_ready(c, e) : rc;
 }
 

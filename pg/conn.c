@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "pg/pg.h"
+#include "pg/sqlstate.h"
 
 struct pg {
 	PGconn *conn;
@@ -17,43 +18,6 @@ struct pg {
 struct pg_result {
 	PGresult *result;
 };
-
-/* What a caller can do about an SQLSTATE; pg.h has the table. */
-static enum rc
-rc_of_sqlstate(const char *state, const char **id)
-{
-	static const struct {
-		const char *prefix;
-		enum rc rc;
-		const char *id;
-	} rows[] = {
-		{ "25006", RC_DENIED, "postgres.refused" },
-		{ "25P03", RC_AGAIN, "postgres.unavailable" },
-		{ "42501", RC_DENIED, "postgres.refused" },
-		{ "42804", RC_INVALID, NULL },
-		{ "28", RC_DENIED, "postgres.refused" },
-		{ "3D", RC_DENIED, "postgres.refused" },
-		{ "22", RC_INVALID, NULL },
-		{ "23", RC_INVALID, NULL },
-		{ "54", RC_INVALID, NULL },
-		{ "HL", RC_CONFLICT, NULL },
-		{ "08", RC_AGAIN, "postgres.unavailable" },
-		{ "40", RC_AGAIN, "postgres.unavailable" },
-		{ "53", RC_AGAIN, "postgres.unavailable" },
-		{ "55", RC_AGAIN, "postgres.unavailable" },
-		{ "57", RC_AGAIN, "postgres.unavailable" },
-		{ "58", RC_AGAIN, "postgres.unavailable" },
-		{ "XX", RC_AGAIN, "postgres.unavailable" },
-	};
-	*id = NULL;
-	for (size_t i = 0; state != NULL && i < COUNT_OF(rows); i++) {
-		if (strncmp(state, rows[i].prefix, strlen(rows[i].prefix)) == 0) {
-			*id = rows[i].id;
-			return rows[i].rc;
-		}
-	}
-	return RC_IO;
-}
 
 /* libpq ends its messages with a newline and spreads them over lines. */
 static void
@@ -85,7 +49,7 @@ result_error(const struct pg *pg, const PGresult *result, struct err *e)
 	if (state == NULL)
 		return connection_error(pg, "PostgreSQL", e);
 	const char *id;
-	enum rc rc = rc_of_sqlstate(state, &id);
+	enum rc rc = sqlstate_rc(state, &id);
 	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
 	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 	err_set(e, rc, id, "PostgreSQL: %s%s%s", message == NULL ? "error" : message,
@@ -199,26 +163,15 @@ collect(struct pg *pg, PGresult **kept, struct err *e)
 	}
 }
 
-/* libpq keeps the SQLSTATE of a failed login only in its text, when asked to be verbose: "FATAL:
- * 28P01: password ...". The words around it may be in any language. */
-static bool
-login_state(const char *text, char state[6])
-{
-	for (const char *p = text; (p = strstr(p, ":  ")) != NULL; p += 3) {
-		if (strspn(p + 3, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 && p[8] == ':') {
-			snprintf(state, 6, "%s", p + 3);
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Libpq's own refusals, before any server was asked. */
+/* libpq's own refusals, before any server was asked. */
 static bool
 is_refusal(const char *text)
 {
-	static const char *const refusals[] = { "no password supplied", "invalid connection option",
-		"invalid URI", "missing \"=\" after", "definition of service" };
+	static const char *const refusals[] = { "no password supplied", "missing \"=\" after",
+		"definition of service" };
+	/* An option or its value; what a server says starts with "connection to server". */
+	if (strncmp(text, "invalid ", strlen("invalid ")) == 0)
+		return true;
 	for (size_t i = 0; i < COUNT_OF(refusals); i++) {
 		if (strstr(text, refusals[i]) != NULL)
 			return true;
@@ -233,8 +186,8 @@ login_error(const struct pg *pg, struct err *e)
 	char state[6] = "";
 	const char *id = NULL;
 	enum rc rc = RC_AGAIN;
-	if (login_state(text, state))
-		rc = rc_of_sqlstate(state, &id);
+	if (sqlstate_of_login(text, state))
+		rc = sqlstate_rc(state, &id);
 	else if (is_refusal(text))
 		rc = RC_DENIED;
 	if (rc == RC_DENIED)

@@ -21,7 +21,9 @@ struct projector_options {
 
 /* Projects until stop_fd: RC_OK. Makes the control schema and the first generation when they are missing.
  * Rides out a database that is down or in trouble: it logs postgres.unavailable and tries again with
- * backoff from 0.1 to 30 s. Follows a rebuild that another process swaps in. One thread.
+ * backoff from 0.1 to 30 s. Follows a rebuild that another process swaps in. Waits some seconds for the
+ * lock of another projector, since a killed predecessor's connection may hold it, and as long as it takes
+ * once it had the lock itself. One thread.
  * RC_DENIED: the database refuses us. RC_CONFLICT: the tables belong to another log
  * (project.log-mismatch), were made by other definitions (project.definitions-changed), or another
  * projector is at work (project.locked). RC_INVALID: a projection file is wrong. RC_CORRUPT: the log is

@@ -74,6 +74,30 @@ test('a rebuild beside a live projector while events keep coming', async (t) => 
 	assert.equal(await project.value(`select count(*) from gh_g2.events where seq <= ${retired[2]}`), retired[2]);
 });
 
+// Dropping what is older takes its time; the live projector must not wait for that, nor give up.
+test('the live projector follows while the rebuild still cleans up', async (t) => {
+	const log = await makeLog(t);
+	await fill(log, 3);
+	const project = await makeProject(t, log, pg);
+	const live = project.start('run');
+	await project.reached(3, live);
+	await project.runOk('rebuild');
+	await live.waitFor(/project\.attached schema=gh_g2/);
+	const holder = project.query("set application_name = 'holder'; begin; lock table gh_g1.events; select pg_sleep(100)").catch(() => {});
+	await until(async () => (await project.value("select count(*) from pg_locks where relation = 'gh_g1.events'::regclass and granted")) === '1');
+	const rebuild = project.start('rebuild');
+	await until(async () => (await project.value("select status from hooklog.generations where id = 3")) === 'live');
+	await fill(log, 1);
+	await project.reached(4, live);
+	assert.match(live.stderr, /project\.attached schema=gh_g3/);
+	assert.equal(rebuild.ended, null);
+	await project.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'holder'");
+	await holder;
+	assert.deepEqual(await rebuild.wait(), { code: 0, signal: null }, rebuild.stderr);
+	assert.deepEqual((await project.generations()).map(([id, status]) => [id, status]), [['2', 'retired'], ['3', 'live']]);
+	await live.stop();
+});
+
 test('an interrupted rebuild leaves the live tables alone and is continued', async (t) => {
 	const log = await makeLog(t);
 	await fill(log, 60);
