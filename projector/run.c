@@ -113,7 +113,7 @@ enum rc
 projector_run(const struct projector_options *o, struct err *e)
 {
 	struct session s;
-	int64_t backoff_ms = BACKOFF_MIN_MS, waited_ms = 0;
+	int64_t backoff_ms = BACKOFF_MIN_MS, waited_ms = 0; /* for the lock */
 	bool attached = false;
 	enum rc rc = session_open(&s, o, e);
 	while (rc == RC_OK) {
@@ -136,7 +136,7 @@ projector_run(const struct projector_options *o, struct err *e)
 		rc = RC_OK;
 		if (session_stopped(&s, backoff_ms))
 			break;
-		waited_ms += backoff_ms;
+		waited_ms += e->rc == RC_CONFLICT ? backoff_ms : 0;
 		backoff_ms = backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : backoff_ms * 2;
 	}
 	session_close(&s);
