@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ingest/source_state.h"
+
+#define SECOND_US 1000000
+
+struct source_state *
+source_state_new(void)
+{
+	struct source_state *s = base_zalloc(sizeof *s);
+	atomic_init(&s->references, 1);
+	return s;
+}
+
+struct source_state *
+source_state_retain(struct source_state *s)
+{
+	atomic_fetch_add(&s->references, 1);
+	return s;
+}
+
+void
+source_state_release(struct source_state *s)
+{
+	if (s != NULL && atomic_fetch_sub(&s->references, 1) == 1)
+		free(s);
+}
+
+/* A virtual queue that is served at the rate: each delivery lengthens it by its share of a second,
+ * and it may be a second long. One number, so that no lock is needed. */
+bool
+source_take_turn(const struct source *source, int64_t now_us)
+{
+	if (source->requests_per_second_max == 0)
+		return true;
+	long long share_us = SECOND_US / (long long)source->requests_per_second_max;
+	long long due_us = atomic_load(&source->state->due_us), next_us;
+	do {
+		long long from_us = due_us > now_us ? due_us : now_us;
+		next_us = from_us + (share_us > 0 ? share_us : 1);
+		if (next_us - now_us > SECOND_US)
+			return false;
+	} while (!atomic_compare_exchange_weak(&source->state->due_us, &due_us, next_us));
+	return true;
+}
+
+bool
+source_take_room(const struct source *source, size_t bytes)
+{
+	atomic_size_t *in_flight = &source->state->in_flight_bytes;
+	size_t before = atomic_fetch_add(in_flight, bytes);
+	if (source->in_flight_bytes_max == 0 || before + bytes <= source->in_flight_bytes_max)
+		return true;
+	atomic_fetch_sub(in_flight, bytes);
+	return false;
+}
+
+void
+source_give_room(const struct source *source, size_t bytes)
+{
+	atomic_fetch_sub(&source->state->in_flight_bytes, bytes);
+}
