@@ -324,6 +324,34 @@ item_make(struct store *s, const struct event *ev, struct item **out, struct err
 	return RC_OK;
 }
 
+/* Puts a chain of items, all or none, at the end of the queue. */
+static enum rc
+enqueue(struct store *s, struct item *first, struct item **end, size_t count, size_t bytes,
+	struct err *e)
+{
+	pthread_mutex_lock(&s->lock);
+	ASSERT(!s->closing);
+	enum rc rc = (enum rc)atomic_load(&s->health);
+	if (rc == RC_FULL)
+		rc = RC_OK; /* the writer finds out whether there is room again */
+	if (rc != RC_OK) {
+		if (e != NULL)
+			*e = s->failure;
+	} else if (s->queue_count > 0 && (s->queue_count + count > s->options.queue_events_max ||
+						 s->queue_bytes + bytes > QUEUE_BYTES_MAX)) {
+		rc = err_set(e, RC_FULL, "log.queue-full", "%zu events wait for the disk already",
+			s->queue_count);
+	} else {
+		*s->end = first;
+		s->end = end;
+		s->queue_count += count;
+		s->queue_bytes += bytes;
+		pthread_cond_signal(&s->queued);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
 enum rc
 store_submit(struct store *s, const struct event *ev, store_done_fn done, void *context, struct err *e)
 {
@@ -333,30 +361,41 @@ store_submit(struct store *s, const struct event *ev, store_done_fn done, void *
 		return rc;
 	item->done = done;
 	item->context = context;
-	size_t bytes = packed_bytes(&item->packed);
-	pthread_mutex_lock(&s->lock);
-	ASSERT(!s->closing);
-	rc = (enum rc)atomic_load(&s->health);
-	if (rc == RC_FULL)
-		rc = RC_OK; /* the writer finds out whether there is room again */
-	if (rc != RC_OK) {
-		if (e != NULL)
-			*e = s->failure;
-	} else if (s->queue_count >= s->options.queue_events_max ||
-		(s->queue_count > 0 && s->queue_bytes + bytes > QUEUE_BYTES_MAX)) {
-		rc = err_set(e, RC_FULL, "log.queue-full", "%zu events wait for the disk already",
-			s->queue_count);
-	} else {
-		*s->end = item;
-		s->end = &item->next;
-		s->queue_count++;
-		s->queue_bytes += bytes;
-		pthread_cond_signal(&s->queued);
-		item = NULL;
-	}
-	pthread_mutex_unlock(&s->lock);
-	if (item != NULL)
+	rc = enqueue(s, item, &item->next, 1, packed_bytes(&item->packed), e);
+	if (rc != RC_OK)
 		item_free(item);
+	return rc;
+}
+
+enum rc
+store_submit_batch(struct store *s, const struct event *events, size_t count,
+	store_batch_done_fn done, void *context, struct err *e)
+{
+	struct item *first = NULL, **end = &first;
+	size_t bytes = 0;
+	enum rc rc = RC_OK;
+	ASSERT(count > 0 && count <= STORE_BATCH_EVENTS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		rc = item_make(s, &events[i], end, e);
+		if (rc != RC_OK) {
+			*end = NULL;
+			break;
+		}
+		struct item *item = *end;
+		item->batch_done = done;
+		item->context = context;
+		item->batch_index = i;
+		item->batch_rest = count - 1 - i;
+		bytes += packed_bytes(&item->packed);
+		end = &item->next;
+	}
+	if (rc == RC_OK)
+		rc = enqueue(s, first, end, count, bytes, e);
+	while (rc != RC_OK && first != NULL) {
+		struct item *item = first;
+		first = item->next;
+		item_free(item);
+	}
 	return rc;
 }
 

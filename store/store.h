@@ -52,6 +52,18 @@ typedef void (*store_done_fn)(const struct store_result *result, void *context);
 enum rc store_submit(struct store *s, const struct event *ev, store_done_fn done, void *context,
 	struct err *e) MUST_CHECK;
 
+/* Most events of one batch. */
+#define STORE_BATCH_EVENTS_MAX 1024
+
+/* As store_done_fn, once for each event of a batch, in their order. */
+typedef void (*store_batch_done_fn)(size_t index, const struct store_result *result, void *context);
+
+/* store_submit for 1 to STORE_BATCH_EVENTS_MAX events that become durable together or not at all: they
+ * are in one commit, and those of them that are no duplicates have consecutive numbers. Every result has
+ * the same rc. An event may be a duplicate of another one of the batch. */
+enum rc store_submit_batch(struct store *s, const struct event *events, size_t count,
+	store_batch_done_fn done, void *context, struct err *e) MUST_CHECK;
+
 /* store_submit, and waits for the answer. */
 struct store_result store_append(struct store *s, const struct event *ev);
 

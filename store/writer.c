@@ -308,13 +308,17 @@ queue_take(struct store *s, size_t *count)
 {
 	struct item *items = s->first, **end = &items;
 	size_t n = 0, bytes = 0;
-	while (*end != NULL && n < s->options.commit_events_max) {
-		size_t more = packed_bytes(&(*end)->packed);
+	/* A batch is never split, however small a commit should be. */
+	while (*end != NULL && (n == 0 || n + (*end)->batch_rest < s->options.commit_events_max)) {
+		struct item **after = end;
+		size_t more = 0, take = 1 + (*end)->batch_rest;
+		for (size_t i = 0; i < take; i++, after = &(*after)->next)
+			more += packed_bytes(&(*after)->packed);
 		if (n > 0 && bytes + more > LIMIT_COMMIT_BYTES)
 			break;
 		bytes += more;
-		n++;
-		end = &(*end)->next;
+		n += take;
+		end = after;
 	}
 	s->first = *end;
 	*end = NULL;
@@ -338,7 +342,10 @@ answer(struct item *items, enum rc rc, const struct err *e)
 			item->result.duplicate = false;
 			item->result.err = *e;
 		}
-		item->done(&item->result, item->context);
+		if (item->batch_done != NULL)
+			item->batch_done(item->batch_index, &item->result, item->context);
+		else
+			item->done(&item->result, item->context);
 		packed_free(&item->packed);
 		free(item);
 	}

@@ -19,6 +19,10 @@ struct item {
 	unsigned char body_sha256[SHA256_BYTES];
 	store_done_fn done;
 	void *context;
+	/* Of a batch, instead of done: which event of it this is, and how many come behind it in the
+	 * same commit. */
+	store_batch_done_fn batch_done;
+	size_t batch_index, batch_rest;
 	struct store_result result;
 };
 

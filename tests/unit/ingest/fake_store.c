@@ -154,6 +154,14 @@ store_submit(
 	return rc;
 }
 
+/* The tests of the receiver send no batches; tests/it/providers.test.mjs does, to the real store. */
+enum rc
+store_submit_batch(struct store *s UNUSED, const struct event *events UNUSED, size_t count UNUSED,
+	store_batch_done_fn done UNUSED, void *context UNUSED, struct err *e)
+{
+	return err_set(e, RC_INVALID, "log.fake", "no batches");
+}
+
 enum rc
 store_health(struct store *s, struct err *e)
 {
