@@ -94,10 +94,29 @@ dir_lock(const char *dir, int *fd, struct err *e)
 		"another process is writing the log %s; stop it first (see who: fuser -v %s/lock)", dir, dir);
 }
 
+/* The number is written over and over and never synced; its eight bytes and the file's length are, once.
+ * A file that only grew when the power went may hold anything, and a start believes what stands here. */
+static enum rc
+fill_head(const char *dir, int fd, struct err *e)
+{
+	static const unsigned char none[8];
+	struct stat st;
+	if (fstat(fd, &st) != 0)
+		return err_sys(e, RC_IO, NULL, errno, "stat %s/head", dir);
+	if (st.st_size == (off_t)sizeof none)
+		return RC_OK;
+	errno = EIO; /* a short write sets none */
+	if (pwrite(fd, none, sizeof none, 0) != (ssize_t)sizeof none || fsync(fd) != 0)
+		return err_sys(e, errno == ENOSPC || errno == EDQUOT ? RC_FULL : RC_IO,
+			"data-dir.unwritable", errno, "cannot write %s/head", dir);
+	return RC_OK;
+}
+
 enum rc
 dir_open_head(const char *dir, int *fd, struct err *e)
 {
-	return open_file(dir, "head", O_RDWR | O_CREAT, fd, e);
+	enum rc rc = open_file(dir, "head", O_RDWR | O_CREAT, fd, e);
+	return rc == RC_OK ? fill_head(dir, *fd, e) : rc;
 }
 
 uint64_t

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_CRASH_WORK_H
+#define TESTS_CRASH_WORK_H
+
+#include "tests/crash/check.h"
+#include "tests/crash/model.h"
+#include "tests/tools/shim.h"
+
+/* Workloads: what is done to a log while the shim writes down what reaches the disk. */
+
+#define WORK_PHASES_MAX 4
+
+struct work {
+	const char *dir;
+	uint64_t segment_bytes_max;
+};
+
+/* One process of a workload and what shall happen to it. */
+struct work_phase {
+	void (*run)(const struct work *w);
+	enum shim_call call;
+	unsigned nth;
+	int error;
+	bool short_write;
+	const char *only;
+	bool dies;
+};
+
+struct workload {
+	const char *name;
+	uint64_t segment_bytes_max; /* 0: default */
+	struct work_phase phases[WORK_PHASES_MAX];
+	unsigned images, images_soak; /* how many to look at; fewer when there are not so many */
+	unsigned write_on;
+	bool coarse; /* only with pieces of a page: there are too many smaller ones */
+};
+
+extern const struct workload work_list[];
+extern const size_t work_count;
+
+struct work_recording {
+	char *root; /* the folder that holds the folder `log` */
+	struct bytes trace, stale_lock; /* owned */
+	uint64_t *ids;
+	size_t id_count;
+	uint64_t *ends; /* seqs that commits ended with */
+	size_t end_count;
+	uint64_t commits;
+};
+
+/* Runs the workload in a new folder below base. Fails the test when it does not go as it should. */
+void work_record(const struct workload *w, const char *base, struct work_recording *out);
+void work_free(struct work_recording *r);
+
+#endif
