@@ -90,6 +90,8 @@ fill_slot(const struct operand *operand, void *context)
 		break;
 	case OPERAND_PATH:
 	case OPERAND_COUNT:
+	case OPERAND_LIST:
+	case OPERAND_AFTER:
 		path = f->rows->path[0] == '\0' ? operand->text
 						: arena_printf(f->a, "%s.%s", f->rows->path, operand->text);
 		break;

@@ -109,14 +109,44 @@ parse_events(struct parser *p, struct rows_line *r, const struct words *words, s
 }
 
 static enum rc
-parse_rank(const struct parser *p, struct rows_line *r, const char *word)
+parse_rank(const struct parser *p, const char *word, int *out)
 {
 	char *end;
 	long rank = strtol(word, &end, 10);
-	if (*end != '\0' || rank < 0 || rank > 1000)
+	if (*word == '\0' || *end != '\0' || rank < 0 || rank > 1000)
 		return wrong(p, "rank must be a number from 0 to 1000");
-	r->rank = (int)rank;
+	*out = (int)rank;
 	return RC_OK;
+}
+
+/* rank: PATH VALUE=N ... */
+static enum rc
+parse_rank_values(struct parser *p, const char *text)
+{
+	struct definition *d = p->d;
+	struct words words;
+	enum rc rc = split(p, text, " \t", &words);
+	if (rc != RC_OK)
+		return rc;
+	if (d->rank_value_count > 0)
+		return wrong(p, "only one 'rank:' line");
+	if (words.count < 2)
+		return wrong(p, "'rank:' needs a path and VALUE=N for each value that counts");
+	rc = at_line(p, condition_parse(words.list[0], p->a, &d->operand_count, &d->rank, p->e));
+	if (rc == RC_OK && d->rank.equals != NULL)
+		rc = wrong(p, "'rank:' starts with a path, without '='");
+	for (size_t i = 1; i < words.count && rc == RC_OK; i++) {
+		char *equals = strchr(words.list[i], '=');
+		if (equals == NULL || equals == words.list[i])
+			return wrong(p, "'%s' must be VALUE=N", words.list[i]);
+		if (d->rank_value_count == RANK_VALUES_MAX)
+			return wrong(p, "more than %d values", RANK_VALUES_MAX);
+		*equals = '\0';
+		struct rank_value *value = &d->rank_values[d->rank_value_count++];
+		value->text = words.list[i];
+		rc = parse_rank(p, equals + 1, &value->rank);
+	}
+	return rc;
 }
 
 /* NAME='TEXT'; false when word is something else. */
@@ -156,7 +186,7 @@ parse_rows(struct parser *p, const char *text)
 		if (strcmp(word, "on") == 0) {
 			rc = parse_events(p, r, &words, &i);
 		} else if (strcmp(word, "rank") == 0 && i < words.count) {
-			rc = parse_rank(p, r, words.list[i++]);
+			rc = parse_rank(p, words.list[i++], &r->rank);
 		} else if (strcmp(word, "where") == 0 && i < words.count) {
 			r->has_where = true;
 			rc = at_line(p,
@@ -169,6 +199,29 @@ parse_rows(struct parser *p, const char *text)
 	return rc;
 }
 
+/* EVENT[.ACTION] [where CONDITION] */
+static enum rc
+parse_tombstone(struct parser *p, const char *text, struct tombstone *out)
+{
+	struct words words;
+	enum rc rc = split(p, text, " \t", &words);
+	if (rc != RC_OK)
+		return rc;
+	*out = (struct tombstone){ .event = words.list[0] };
+	if (words.count != 1 && (words.count != 3 || strcmp(words.list[1], "where") != 0))
+		return wrong(p, "'%s' must be EVENT[.ACTION] [where CONDITION]", text);
+	char *dot = strchr(words.list[0], '.');
+	if (dot != NULL) {
+		*dot = '\0';
+		out->action = dot + 1;
+	}
+	if (*out->event == '\0' || (out->action != NULL && *out->action == '\0'))
+		return wrong(p, "'%s' must be EVENT[.ACTION] [where CONDITION]", text);
+	out->has_where = words.count == 3;
+	return !out->has_where ? RC_OK : at_line(p,
+		condition_parse(words.list[2], p->a, &p->d->operand_count, &out->where, p->e));
+}
+
 static enum rc
 parse_tombstones(struct parser *p, const char *text)
 {
@@ -178,14 +231,9 @@ parse_tombstones(struct parser *p, const char *text)
 	if (rc != RC_OK)
 		return rc;
 	d->tombstones = arena_alloc(p->a, (words.count + 1) * sizeof *d->tombstones);
-	for (size_t i = 0; i < words.count; i++) {
-		char *dot = strchr(words.list[i], '.');
-		if (dot == NULL)
-			return wrong(p, "'%s' must be EVENT.ACTION", words.list[i]);
-		*dot = '\0';
-		d->tombstones[d->tombstone_count++] = (struct tombstone){ words.list[i], dot + 1 };
-	}
-	return RC_OK;
+	for (size_t i = 0; i < words.count && rc == RC_OK; i++)
+		rc = parse_tombstone(p, words.list[i], &d->tombstones[d->tombstone_count++]);
+	return rc;
 }
 
 static enum rc
@@ -224,6 +272,8 @@ parse_head(struct parser *p, const char *line, struct words *keys)
 		return parse_rows(p, value);
 	else if (strcmp(name, "delete") == 0)
 		return parse_tombstones(p, value);
+	else if (strcmp(name, "rank") == 0)
+		return parse_rank_values(p, value);
 	else if (strcmp(name, "version") == 0)
 		return at_line(p, expression_parse(value, p->a, &d->operand_count, &d->version, p->e));
 	else if (strcmp(name, "kind") == 0 && strcmp(value, "entity") == 0)
@@ -233,7 +283,8 @@ parse_head(struct parser *p, const char *line, struct words *keys)
 	else if (strcmp(name, "kind") == 0)
 		return wrong(p, "kind must be entity or fact, not '%s'", value);
 	else if (islower((unsigned char)name[0]))
-		return wrong(p, "unknown line '%s:'; known are provider, view, kind, key, version, rows, delete",
+		return wrong(p, "unknown line '%s:'; known are provider, view, kind, key, version, rank, rows, "
+			"delete",
 			name);
 	return RC_OK;
 }
@@ -247,7 +298,7 @@ column_type_of(struct parser *p, const char *sql_type, enum column_type *out)
 	} types[] = { { "bigint", COLUMN_INT8 }, { "integer", COLUMN_INT4 }, { "smallint", COLUMN_INT2 },
 		{ "boolean", COLUMN_BOOL }, { "text", COLUMN_TEXT },
 		{ "timestamptz", COLUMN_TIMESTAMPTZ }, { "jsonb", COLUMN_JSONB },
-		{ "text[]", COLUMN_TEXT_ARRAY } };
+		{ "text[]", COLUMN_TEXT_ARRAY }, { "bigint[]", COLUMN_INT8_ARRAY } };
 	for (size_t i = 0; i < COUNT_OF(types); i++) {
 		if (strcmp(sql_type, types[i].name) == 0) {
 			*out = types[i].type;
@@ -255,7 +306,7 @@ column_type_of(struct parser *p, const char *sql_type, enum column_type *out)
 		}
 	}
 	return wrong(p, "type '%s' cannot be filled from an event; known are bigint, integer, smallint, "
-		"boolean, text, timestamptz, jsonb, text[]", sql_type);
+		"boolean, text, timestamptz, jsonb, text[], bigint[]", sql_type);
 }
 
 static enum rc
@@ -312,7 +363,7 @@ parse_column(struct parser *p, const char *line, const struct words *keys)
 		c->key = c->key || strcmp(keys->list[i], c->name) == 0;
 	rc = column_type_of(p, c->sql_type, &c->type);
 	/* Two texts of one jsonb value differ, and would meet in one statement as the same key. */
-	if (rc == RC_OK && c->key && (c->type == COLUMN_JSONB || c->type == COLUMN_TEXT_ARRAY))
+	if (rc == RC_OK && c->key && c->type >= COLUMN_JSONB)
 		rc = wrong(p, "a column of the key cannot be of type %s", c->sql_type);
 	if (rc == RC_OK && !c->key)
 		rc = group_of(p, groups.count == 1 ? groups.list[0] : "core", d->column_count, &c->group);
@@ -459,29 +510,4 @@ definition_parse(const char *file, const char *text, struct arena *a, struct def
 		rc = condition_parse("$.action", a, &d->operand_count, &action, e);
 	}
 	return rc;
-}
-
-static void
-each_in(const struct expression *x, void (*fn)(const struct operand *, void *), void *context)
-{
-	for (size_t i = 0; i < x->count; i++) {
-		for (size_t k = 0; k < x->alternatives[i].condition_count; k++)
-			fn(&x->alternatives[i].conditions[k].operand, context);
-		fn(&x->alternatives[i].operand, context);
-	}
-}
-
-void
-definition_each_operand(const struct definition *d, void (*fn)(const struct operand *, void *),
-	void *context)
-{
-	for (size_t i = 0; i < d->column_count; i++)
-		each_in(&d->columns[i].value, fn, context);
-	each_in(&d->version, fn, context);
-	for (size_t i = 0; i < d->rows_count; i++) {
-		if (d->rows[i].has_where)
-			fn(&d->rows[i].where.operand, context);
-	}
-	const struct operand action = { .kind = OPERAND_ROOT, .text = "action", .index = d->action_index };
-	fn(&action, context);
 }

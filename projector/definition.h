@@ -14,8 +14,9 @@
  *            fact                  one row per event, written once
  *   -- key: kind, id               columns that make the primary key
  *   -- version: updated_at         when the object says it changed; without it, the event's order counts
+ *   -- rank: status queued=0 completed=30   added to the line's rank: which state wins at equal times
  *   -- rows: PATH [on EVENT, ...] [rank N] [where CONDITION] [NAME='TEXT' ...]
- *   -- delete: EVENT.ACTION, ...   the event's own object (rank 1 or more) is gone
+ *   -- delete: EVENT[.ACTION] [where CONDITION], ...   the event's own object (rank 1 or more) is gone
  *   create table users (
  *       login text, -- = login             column of the group "core"
  *       email text, -- full = email        column of the group "full"
@@ -24,7 +25,8 @@
  *   a.b.c       path in the row's object          $.a.b     path in the whole document
  *   @seq        field of the envelope             :kind     NAME of the rows line
  *   'text'      constant, without quotes inside   null      null
- *   count(a)    elements of an array              CONDITION: PATH, or PATH='TEXT'
+ *   count(a)    elements of an array              list(a[].b)  b of each element of an array
+ *   after(a,'text')  what follows that beginning  CONDITION: OPERAND, or OPERAND='TEXT'
  *
  * A group is told by an object when an alternative of its first column applies: its path exists, even
  * as null. A group that is not told keeps its columns; within a told group a missing value is null. */
@@ -40,12 +42,15 @@ enum column_type {
 	COLUMN_TIMESTAMPTZ,
 	COLUMN_JSONB,
 	COLUMN_TEXT_ARRAY,
+	COLUMN_INT8_ARRAY,
 };
 
 enum operand_kind {
 	OPERAND_PATH,     /* in the row's object */
 	OPERAND_ROOT,     /* in the document */
 	OPERAND_COUNT,    /* elements of the array at a path in the row's object */
+	OPERAND_LIST,     /* a member of each element of an array; text is "array[].member" */
+	OPERAND_AFTER,    /* the text at a path without the beginning it must have; else absent */
 	OPERAND_ENVELOPE, /* text is one of definition.c's names */
 	OPERAND_ROW,      /* a constant of the rows line */
 	OPERAND_CONST,
@@ -71,6 +76,7 @@ struct operand {
 	const char *text;           /* path, constant or name */
 	enum envelope_field field;  /* with OPERAND_ENVELOPE */
 	size_t index;               /* with a path: position in the slots of a rows line */
+	const char *extra;          /* OPERAND_LIST: the array's path, at index + 1; _AFTER: the beginning */
 };
 
 struct condition {
@@ -119,8 +125,19 @@ struct rows_line {
 };
 
 struct tombstone {
-	const char *event, *action;
+	const char *event;
+	const char *action; /* NULL: any */
+	struct condition where;
+	bool has_where;
 };
+
+/* What a value of the object adds to the rank of its rows line. */
+struct rank_value {
+	const char *text;
+	int rank;
+};
+
+#define RANK_VALUES_MAX 16
 
 #define GROUPS_MAX 8
 
@@ -137,6 +154,9 @@ struct definition {
 	size_t group_anchor[GROUPS_MAX]; /* the column whose expression tells the group */
 	size_t group_count;
 	struct expression version; /* count 0: the order of events */
+	struct condition rank;     /* with rank values: what they are values of */
+	struct rank_value rank_values[RANK_VALUES_MAX];
+	size_t rank_value_count;
 	struct rows_line *rows;
 	size_t rows_count;
 	struct tombstone *tombstones;
@@ -155,7 +175,7 @@ enum rc definition_parse(const char *file, const char *text, struct arena *a, st
 enum rc expression_parse(const char *text, struct arena *a, size_t *operand_count,
 	struct expression *out, struct err *e) MUST_CHECK;
 
-/* Parses one condition: PATH or PATH='TEXT'. */
+/* Parses one condition: OPERAND or OPERAND='TEXT'. */
 enum rc condition_parse(const char *text, struct arena *a, size_t *operand_count,
 	struct condition *out, struct err *e) MUST_CHECK;
 

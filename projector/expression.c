@@ -81,6 +81,36 @@ envelope_parse(const char *name, struct operand *out, struct err *e)
 		"hook, origin, bytes, parked, position", name);
 }
 
+/* array[].member */
+static enum rc
+list_parse(const char *text, struct arena *a, size_t *operand_count, struct operand *out, struct err *e)
+{
+	const char *array = strstr(text, "[]");
+	if (array == NULL || array == text || !path_is_valid(text))
+		return err_set(e, RC_INVALID, "config.projection",
+			"list() takes the path of one array and what to take of each element, such as "
+			"list(labels[].id), not '%s'", text);
+	*out = (struct operand){ .kind = OPERAND_LIST, .text = text, .index = *operand_count,
+		.extra = trimmed(text, array, a) };
+	*operand_count += 2;
+	return RC_OK;
+}
+
+/* path,'beginning' */
+static enum rc
+after_parse(const char *text, struct arena *a, size_t *operand_count, struct operand *out, struct err *e)
+{
+	const char *comma = find_token(text, ",");
+	const char *path = trimmed(text, comma == NULL ? text : comma, a);
+	const char *beginning = comma == NULL ? "" : trimmed(comma + 1, text + strlen(text), a);
+	if (path[0] == '\0' || !path_is_valid(path) || !is_quoted(beginning))
+		return err_set(e, RC_INVALID, "config.projection",
+			"after() takes a path and a text, such as after(ref,'refs/heads/'), not '%s'", text);
+	*out = (struct operand){ .kind = OPERAND_AFTER, .text = path, .index = (*operand_count)++,
+		.extra = unquoted(beginning, a) };
+	return RC_OK;
+}
+
 static enum rc
 operand_parse(const char *text, struct arena *a, size_t *operand_count, struct operand *out, struct err *e)
 {
@@ -107,6 +137,10 @@ operand_parse(const char *text, struct arena *a, size_t *operand_count, struct o
 		out->text = text + 1;
 		return RC_OK;
 	}
+	if (strncmp(text, "list(", 5) == 0 && text[len - 1] == ')')
+		return list_parse(trimmed(text + 5, text + len - 1, a), a, operand_count, out, e);
+	if (strncmp(text, "after(", 6) == 0 && text[len - 1] == ')')
+		return after_parse(trimmed(text + 6, text + len - 1, a), a, operand_count, out, e);
 	if (strncmp(text, "count(", 6) == 0 && text[len - 1] == ')') {
 		out->kind = OPERAND_COUNT;
 		out->text = trimmed(text + 6, text + len - 1, a);
@@ -118,7 +152,7 @@ operand_parse(const char *text, struct arena *a, size_t *operand_count, struct o
 	}
 	if (out->text[0] == '\0' || !path_is_valid(out->text))
 		return err_set(e, RC_INVALID, "config.projection",
-			"'%s' is no path, constant, @field, :name or count(path)", text);
+			"'%s' is no path, constant, @field, :name, count(), list() or after()", text);
 	out->index = (*operand_count)++;
 	return RC_OK;
 }
@@ -183,4 +217,47 @@ expression_parse(const char *text, struct arena *a, size_t *operand_count, struc
 		p = bar == NULL ? NULL : bar + 1;
 	}
 	return RC_OK;
+}
+
+/* A list asks for two paths: its elements' member and the array itself. */
+static void
+each_of(const struct operand *operand, void (*fn)(const struct operand *, void *), void *context)
+{
+	fn(operand, context);
+	if (operand->kind == OPERAND_LIST) {
+		const struct operand array = { .kind = OPERAND_PATH, .text = operand->extra,
+			.index = operand->index + 1 };
+		fn(&array, context);
+	}
+}
+
+static void
+each_in(const struct expression *x, void (*fn)(const struct operand *, void *), void *context)
+{
+	for (size_t i = 0; i < x->count; i++) {
+		for (size_t k = 0; k < x->alternatives[i].condition_count; k++)
+			each_of(&x->alternatives[i].conditions[k].operand, fn, context);
+		each_of(&x->alternatives[i].operand, fn, context);
+	}
+}
+
+void
+definition_each_operand(const struct definition *d, void (*fn)(const struct operand *, void *),
+	void *context)
+{
+	for (size_t i = 0; i < d->column_count; i++)
+		each_in(&d->columns[i].value, fn, context);
+	each_in(&d->version, fn, context);
+	for (size_t i = 0; i < d->rows_count; i++) {
+		if (d->rows[i].has_where)
+			each_of(&d->rows[i].where.operand, fn, context);
+	}
+	for (size_t i = 0; i < d->tombstone_count; i++) {
+		if (d->tombstones[i].has_where)
+			each_of(&d->tombstones[i].where.operand, fn, context);
+	}
+	if (d->rank_value_count > 0)
+		each_of(&d->rank.operand, fn, context);
+	const struct operand action = { .kind = OPERAND_ROOT, .text = "action", .index = d->action_index };
+	fn(&action, context);
 }

@@ -104,8 +104,11 @@ is_tombstone(struct scope *s, const struct definition *d)
 {
 	const struct operand action = { .kind = OPERAND_ROOT, .text = "action", .index = d->action_index };
 	for (size_t i = 0; i < d->tombstone_count; i++) {
-		const struct condition gone = { action, d->tombstones[i].action };
-		if (bytes_is(s->record->event.event, d->tombstones[i].event) && value_condition(s, &gone))
+		const struct tombstone *t = &d->tombstones[i];
+		const struct condition gone = { action, t->action };
+		if (bytes_is(s->record->event.event, t->event) &&
+			(t->action == NULL || value_condition(s, &gone)) &&
+			(!t->has_where || value_condition(s, &t->where)))
 			return true;
 	}
 	return false;
@@ -205,12 +208,13 @@ fold_object(struct folder *f, struct fold_table *t, struct scope *s, struct cell
 		}
 		return NULL;
 	}
-	struct version version = { ev->received_at_us, s->rows->rank, ev->seq };
+	int rank = s->rows->rank + value_rank(s, d);
+	struct version version = { ev->received_at_us, rank, ev->seq };
 	if (d->version.count > 0) {
 		struct cell at;
 		value_evaluate(s, &d->version, COLUMN_TIMESTAMPTZ, &at, NULL);
 		version.at_us = at.null ? INT64_MIN : at.integer;
-		version.rank = at.null ? 0 : s->rows->rank;
+		version.rank = at.null ? 0 : rank;
 	}
 	merge_groups(row, s, d, &version);
 	if (d->tombstone_count > 0)

@@ -6,10 +6,11 @@
 
 /* A value on its way into a column: either a piece of the document or something we know. */
 struct input {
-	enum { INPUT_ABSENT, INPUT_NULL, INPUT_JSON, INPUT_TEXT, INPUT_INTEGER } kind;
+	enum { INPUT_ABSENT, INPUT_NULL, INPUT_JSON, INPUT_TEXT, INPUT_INTEGER, INPUT_LIST } kind;
 	struct jpath_value json;
 	struct bytes text;
 	int64_t integer;
+	size_t slot; /* of a list's members */
 };
 
 /* Elements of a JSON array whose syntax was checked before. */
@@ -126,8 +127,33 @@ json_input(struct jpath_value v)
 	return in;
 }
 
+static struct jpath_value
+value_at(const struct scope *s, size_t slot, bool of_document)
+{
+	size_t row = of_document || !s->rows->is_array ? 0 : s->position;
+	return row < jpath_rows(s->doc, slot) ? jpath_get(s->doc, slot, row)
+					      : (struct jpath_value){ .type = JPATH_ABSENT };
+}
+
+/* What follows the beginning; nothing when the text begins in another way. */
 static struct input
-operand_input(const struct scope *s, const struct operand *o)
+after_input(struct scope *s, const struct operand *o)
+{
+	struct jpath_value v = value_at(s, s->rows->slots[o->index], false);
+	struct bytes begin = bytes_str(o->extra);
+	bool altered;
+	if (v.type != JPATH_STRING)
+		return (struct input){ .kind = INPUT_ABSENT };
+	struct bytes text = jpath_text(v, s->a, &altered);
+	if (text.len < begin.len || (begin.len > 0 && memcmp(text.data, begin.data, begin.len) != 0))
+		return (struct input){ .kind = INPUT_ABSENT };
+	s->altered += altered;
+	return (struct input){ .kind = INPUT_TEXT,
+		.text = { text.data + begin.len, text.len - begin.len } };
+}
+
+static struct input
+operand_input(struct scope *s, const struct operand *o)
 {
 	switch (o->kind) {
 	case OPERAND_ENVELOPE:
@@ -146,17 +172,21 @@ operand_input(const struct scope *s, const struct operand *o)
 	case OPERAND_ROOT:
 	case OPERAND_PATH:
 	case OPERAND_COUNT:
+	case OPERAND_LIST:
+	case OPERAND_AFTER:
 		break;
 	}
 	if (s->doc == NULL)
 		return (struct input){ .kind = INPUT_ABSENT };
-	size_t slot = s->rows->slots[o->index];
-	size_t row = o->kind == OPERAND_ROOT || !s->rows->is_array ? 0 : s->position;
-	struct jpath_value v = { .type = JPATH_ABSENT };
-	if (row < jpath_rows(s->doc, slot))
-		v = jpath_get(s->doc, slot, row);
+	if (o->kind == OPERAND_AFTER)
+		return after_input(s, o);
+	/* A list asks for the array itself one slot further. */
+	size_t slot = s->rows->slots[o->index + (o->kind == OPERAND_LIST)];
+	struct jpath_value v = value_at(s, slot, o->kind == OPERAND_ROOT);
 	if (o->kind == OPERAND_COUNT && v.type == JPATH_ARRAY)
 		return (struct input){ .kind = INPUT_INTEGER, .integer = count_elements(v.raw) };
+	if (o->kind == OPERAND_LIST && v.type == JPATH_ARRAY)
+		return (struct input){ .kind = INPUT_LIST, .slot = s->rows->slots[o->index], .json = v };
 	return json_input(v);
 }
 
@@ -174,6 +204,22 @@ text_of(struct scope *s, const struct input *in)
 	struct bytes text = jpath_text(in->json, s->a, &altered);
 	s->altered += altered;
 	return text;
+}
+
+int
+value_rank(struct scope *s, const struct definition *d)
+{
+	if (d->rank_value_count == 0)
+		return 0;
+	struct input in = operand_input(s, &d->rank.operand);
+	if (in.kind == INPUT_ABSENT || in.kind == INPUT_NULL)
+		return 0;
+	struct bytes text = text_of(s, &in);
+	for (size_t i = 0; i < d->rank_value_count; i++) {
+		if (bytes_is(text, d->rank_values[i].text))
+			return d->rank_values[i].rank;
+	}
+	return 0;
 }
 
 bool
@@ -216,6 +262,44 @@ to_bool(struct scope *s, const struct input *in, int64_t *out)
 	return *out || bytes_is(text, "false");
 }
 
+static void
+put_element(struct buf *array, struct bytes text)
+{
+	buf_put_str(array, array->len > 1 ? ",\"" : "\"");
+	for (size_t k = 0; k < text.len; k++) {
+		if (text.data[k] == '"' || text.data[k] == '\\')
+			buf_put_char(array, '\\');
+		buf_put(array, text.data + k, 1);
+	}
+	buf_put_char(array, '"');
+}
+
+/* The same from one member of each element; what is no scalar or does not fit is left out. */
+static bool
+list_to_array(struct scope *s, const struct input *in, enum column_type type, struct bytes *out)
+{
+	struct buf text = buf_new(LIMIT_BODY_BYTES * 2);
+	buf_put_char(&text, '{');
+	for (size_t i = 0; i < jpath_rows(s->doc, in->slot); i++) {
+		struct input one = json_input(jpath_get(s->doc, in->slot, i));
+		int64_t number;
+		if (one.kind != INPUT_JSON || one.json.type == JPATH_OBJECT || one.json.type == JPATH_ARRAY)
+			continue;
+		if (type == COLUMN_TEXT_ARRAY)
+			put_element(&text, text_of(s, &one));
+		else if (one.json.type == JPATH_NUMBER && jpath_int64(one.json, &number))
+			buf_printf(&text, "%s%" PRId64, text.len > 1 ? "," : "", number);
+		else
+			s->out_of_range++;
+	}
+	buf_put_char(&text, '}');
+	bool good = !text.overflow;
+	if (good)
+		*out = arena_copy(s->a, buf_bytes(&text));
+	buf_free(&text);
+	return good;
+}
+
 /* {"a","b"}: PostgreSQL's text form of an array, from the strings of a JSON array. */
 static bool
 to_text_array(struct scope *s, const struct input *in, struct bytes *out)
@@ -239,13 +323,7 @@ to_text_array(struct scope *s, const struct input *in, struct bytes *out)
 			end += raw.data[end] == '\\' ? 2 : 1;
 		struct jpath_value one = { JPATH_STRING, { raw.data + i, end + 1 - i } };
 		struct bytes decoded = text_of(s, &(struct input){ .kind = INPUT_JSON, .json = one });
-		buf_put_str(&text, text.len > 1 ? ",\"" : "\"");
-		for (size_t k = 0; k < decoded.len; k++) {
-			if (decoded.data[k] == '"' || decoded.data[k] == '\\')
-				buf_put_char(&text, '\\');
-			buf_put(&text, decoded.data + k, 1);
-		}
-		buf_put_char(&text, '"');
+		put_element(&text, decoded);
 		i = end + 1;
 	}
 	buf_put_char(&text, '}');
@@ -374,7 +452,10 @@ convert(struct scope *s, const struct input *in, enum column_type type, struct c
 		out->text = to_jsonb(s, in);
 		return true;
 	case COLUMN_TEXT_ARRAY:
-		return to_text_array(s, in, &out->text);
+	case COLUMN_INT8_ARRAY:
+		if (in->kind == INPUT_LIST)
+			return list_to_array(s, in, type, &out->text);
+		return type == COLUMN_TEXT_ARRAY && to_text_array(s, in, &out->text);
 	}
 	return false;
 }

@@ -24,6 +24,9 @@ struct bytes value_storable_text(struct bytes text, struct arena *a);
 /* Whether a condition holds. */
 bool value_condition(struct scope *s, const struct condition *c);
 
+/* What the value named by "rank:" adds to the rank of the rows line; 0 when it is not listed. */
+int value_rank(struct scope *s, const struct definition *d);
+
 /* Evaluates x for a column of that type. Returns whether the expression is told: an alternative applies,
  * even with null. *problem (may be NULL) is set when a value exists that the type cannot hold. */
 bool value_evaluate(struct scope *s, const struct expression *x, enum column_type type,

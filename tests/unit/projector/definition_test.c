@@ -39,12 +39,15 @@ parse(const char *text, struct definition *d)
 	"-- version: updated_at | $.at\n"                                                          \
 	"-- rows: thing on thing, thing_comment rank 2 kind='a b'\n"                               \
 	"-- rows: things[] where type='Big One' kind='many'\n"                                     \
-	"-- delete: thing.deleted, thing.erased\n"                                                 \
+	"-- delete: thing.deleted, thing.erased, gone where x='a, b'\n"                            \
+	"-- rank: status queued=0 in_progress=20\n"                                                \
 	"create table things (\n"                                                                  \
 	"\tkind text not null, -- = :kind\n"                                                       \
 	"\tid bigint not null,\n"                                                                  \
 	"\tname text, -- = name\n"                                                                 \
 	"\tstate text, -- = $.action='closed' and $.x => 'it | is' | count(parts) | null\n"        \
+	"\tlabels bigint[], -- = list(labels[].id)\n"                                              \
+	"\tbranch text, -- = after(ref, 'refs/heads/')\n"                                          \
 	"\tsize bigint, -- full = size\n"                                                          \
 	"\tis_big boolean generated always as (size > 5) stored, -- size = 6 or more\n"            \
 	"\tprimary key (kind, id)\n"                                                               \
@@ -59,19 +62,35 @@ test_good_file(void **state UNUSED)
 	assert_string_equal(d.view, "acme.all_things");
 	assert_string_equal(d.provider, "github");
 	assert_int_equal(d.kind, DEFINITION_ENTITY);
-	assert_int_equal(d.column_count, 5);
+	assert_int_equal(d.column_count, 7);
 	assert_true(d.columns[0].key && d.columns[1].key && !d.columns[2].key);
 	assert_int_equal(d.columns[1].value.alternatives[0].operand.kind, OPERAND_PATH);
 	assert_string_equal(d.columns[1].value.alternatives[0].operand.text, "id");
 	assert_int_equal(d.group_count, 2);
 	assert_string_equal(d.groups[1], "full");
 	assert_int_equal(d.group_anchor[0], 2);
-	assert_int_equal(d.group_anchor[1], 4);
+	assert_int_equal(d.group_anchor[1], 6);
 	assert_int_equal(d.version.count, 2);
 	assert_int_equal(d.version.alternatives[1].operand.kind, OPERAND_ROOT);
-	assert_int_equal(d.tombstone_count, 2);
+	assert_int_equal(d.tombstone_count, 3);
 	assert_string_equal(d.tombstones[1].event, "thing");
 	assert_string_equal(d.tombstones[1].action, "erased");
+	assert_false(d.tombstones[1].has_where);
+	assert_string_equal(d.tombstones[2].event, "gone");
+	assert_null(d.tombstones[2].action);
+	assert_string_equal(d.tombstones[2].where.equals, "a, b");
+	assert_string_equal(d.rank.operand.text, "status");
+	assert_int_equal(d.rank_value_count, 2);
+	assert_string_equal(d.rank_values[1].text, "in_progress");
+	assert_int_equal(d.rank_values[1].rank, 20);
+	const struct operand *list = &d.columns[4].value.alternatives[0].operand;
+	assert_int_equal(list->kind, OPERAND_LIST);
+	assert_string_equal(list->text, "labels[].id");
+	assert_string_equal(list->extra, "labels");
+	const struct operand *after = &d.columns[5].value.alternatives[0].operand;
+	assert_int_equal(after->kind, OPERAND_AFTER);
+	assert_string_equal(after->text, "ref");
+	assert_string_equal(after->extra, "refs/heads/");
 
 	assert_int_equal(d.rows_count, 2);
 	assert_string_equal(d.rows[0].path, "thing");
@@ -104,7 +123,8 @@ static void
 see(const struct operand *operand, void *context)
 {
 	struct seen *seen = context;
-	if (operand->kind != OPERAND_PATH && operand->kind != OPERAND_ROOT && operand->kind != OPERAND_COUNT)
+	if (operand->kind == OPERAND_ENVELOPE || operand->kind == OPERAND_ROW ||
+		operand->kind == OPERAND_CONST || operand->kind == OPERAND_NULL)
 		return;
 	assert_in_range(operand->index, 0, seen->count - 1);
 	seen->indexes[operand->index]++;
@@ -187,7 +207,19 @@ static const struct {
 	{ HEAD "-- version: a b\n" TABLE, 3, "a b" },
 	{ HEAD "-- version: a..b\n" TABLE, 3, "a..b" },
 	{ HEAD "-- version: @when\n" TABLE, 3, "@when" },
-	{ HEAD "-- delete: gone\n" TABLE, 3, "EVENT.ACTION" },
+	{ HEAD "-- delete: gone.\n" TABLE, 3, "EVENT[.ACTION]" },
+	{ HEAD "-- delete: .gone\n" TABLE, 3, "EVENT[.ACTION]" },
+	{ HEAD "-- delete: a.b when c\n" TABLE, 3, "EVENT[.ACTION]" },
+	{ HEAD "-- delete: a.b where\n" TABLE, 3, "EVENT[.ACTION]" },
+	{ HEAD "-- delete: a where b=c\n" TABLE, 3, "single quotes" },
+	{ HEAD "-- rank: state\n" TABLE, 3, "VALUE=N" },
+	{ HEAD "-- rank: state open\n" TABLE, 3, "open" },
+	{ HEAD "-- rank: state =1\n" TABLE, 3, "=1" },
+	{ HEAD "-- rank: state open=\n" TABLE, 3, "0 to 1000" },
+	{ HEAD "-- rank: state open=1001\n" TABLE, 3, "0 to 1000" },
+	{ HEAD "-- rank: state='x' open=1\n" TABLE, 3, "without" },
+	{ HEAD "-- rank: a..b open=1\n" TABLE, 3, "a..b" },
+	{ HEAD "-- rank: a x=1\n-- rank: b y=1\n" TABLE, 4, "only one" },
 	{ HEAD "-- delete: x.deleted\n" TABLE, 0, "rank" },
 	{ "-- rows:\n", 1, "path" },
 	{ "-- rows: x on\n", 1, "on" },
@@ -218,6 +250,11 @@ static const struct {
 	{ HEAD "create table t (\n\tid bigint, -- = id\n\tb text, -- = count(a\n);\n", 5, "count" },
 	{ HEAD "create table t (\n\tid bigint primary key,\n\tn bigint\n);\n", 0, "core" },
 	{ HEAD "create table t (\n\tid jsonb primary key,\n\tname text -- = name\n);\n", 4, "key" },
+	{ HEAD "create table t (\n\tid bigint, -- = id\n\tb text[], -- = list(a)\n);\n", 5, "labels[].id" },
+	{ HEAD "create table t (\n\tid bigint, -- = id\n\tb text[], -- = list([].a)\n);\n", 5, "labels[].id" },
+	{ HEAD "create table t (\n\tid bigint, -- = id\n\tb text, -- = after(a)\n);\n", 5, "after(ref" },
+	{ HEAD "create table t (\n\tid bigint, -- = id\n\tb text, -- = after(a,b)\n);\n", 5, "after(ref" },
+	{ HEAD "create table t (\n\tid bigint[] primary key,\n\tname text -- = name\n);\n", 4, "key" },
 	{ HEAD "create table t (\n\tid text[] primary key,\n\tname text -- = name\n);\n", 4, "key" },
 };
 
@@ -250,6 +287,7 @@ test_limits(void **state UNUSED)
 		{ "-- key: id\n-- rows: x on ", "e%zu, ", "last\n" TABLE },
 		{ "-- key: id\n-- rows: x rank 1\n-- delete: ", "e%zu.deleted, ", "z.y\n" TABLE },
 		{ "-- key: id\n", "-- rows: a%zu\n", TABLE },
+		{ HEAD "-- rank: state ", "v%zu=1 ", "\n" TABLE },
 		{ HEAD "create table t (\n\tid bigint, -- = id\n", "\tc%zu text, -- = c%zu\n", ");\n" },
 		{ HEAD "create table t (\n\tid bigint, -- = id\n\tn text, -- = n\n", "\tc%zu text, -- g%zu = c\n",
 			");\n" },

@@ -386,6 +386,57 @@ test_tombstones(void **state UNUSED)
 	assert_int_equal(row_of(t, 1)->deleted_seq, 0);
 }
 
+static void
+test_tombstones_with_conditions(void **state UNUSED)
+{
+	struct catalog c = helper_catalog("-- provider: github\n-- key: name\n-- rows: . rank 1\n"
+					  "-- delete: drop, move where gone='true'\n"
+					  "create table zz_refs (\n\tname text primary key,\n\tx bigint -- = x\n);\n", a);
+	static const struct {
+		const char *event, *body;
+		bool deleted;
+	} rows[] = {
+		{ "drop", "{\"name\":\"a\"}", true },
+		{ "drop", "{\"name\":\"a\",\"action\":\"any\"}", true },
+		{ "move", "{\"name\":\"a\",\"gone\":true}", true },
+		{ "move", "{\"name\":\"a\",\"gone\":false}", false },
+		{ "other", "{\"name\":\"a\",\"gone\":true}", false },
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct fold fold = fold_bodies(&c, rows[i].event, &rows[i].body, 1);
+		assert_int_equal(helper_table(&fold, "zz_refs")->first->deleted_seq, rows[i].deleted);
+	}
+	catalog_free(&c);
+}
+
+/* Of two states told with the same time the later state wins, in whichever order they came. */
+static void
+test_ranks_of_values(void **state UNUSED)
+{
+	struct catalog c = helper_catalog(
+		"-- provider: github\n-- key: id\n-- version: at\n-- rank: state queued=0 running=1 done=30\n"
+		"-- rows: job on job rank 1\n-- rows: job on mention\n"
+		"create table zz_jobs (\n\tid bigint primary key,\n\tstate text -- = state\n);\n", a);
+#define JOB(state, at) "{\"job\":{\"id\":1,\"state\":\"" state "\",\"at\":\"2026-01-01T00:00:0" at "Z\"}}"
+	static const struct {
+		const char *bodies[2], *want;
+	} rows[] = {
+		{ { JOB("queued", "1"), JOB("running", "1") }, "running" },
+		{ { JOB("running", "1"), JOB("queued", "1") }, "running" },
+		{ { JOB("done", "1"), JOB("running", "1") }, "done" },
+		{ { JOB("done", "1"), JOB("running", "2") }, "running" },
+		{ { JOB("strange", "1"), JOB("queued", "1") }, "queued" },
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct fold fold = fold_bodies(&c, "job", rows[i].bodies, 2);
+		const struct fold_table *t = helper_table(&fold, "zz_jobs");
+		assert_string_equal(helper_cell(t, t->first, "state", a), rows[i].want);
+	}
+	struct fold fold = fold_bodies(&c, "job", rows[2].bodies, 1);
+	assert_int_equal(helper_table(&fold, "zz_jobs")->first->versions[0].rank, 31);
+	catalog_free(&c);
+}
+
 static const char *const users_body =
 	"{\"sender\":{\"id\":5,\"login\":\"a\",\"type\":\"User\"},\"pull_request\":{\"id\":9,"
 	"\"user\":{\"id\":6,\"login\":\"b\"},\"requested_reviewers\":[{\"id\":7,\"login\":\"c\"},"
@@ -550,6 +601,8 @@ main(void)
 		cmocka_unit_test(test_laws),
 		cmocka_unit_test(test_stubs_never_overwrite),
 		cmocka_unit_test(test_tombstones),
+		cmocka_unit_test(test_tombstones_with_conditions),
+		cmocka_unit_test(test_ranks_of_values),
 		cmocka_unit_test(test_many_objects_of_one_event),
 		cmocka_unit_test(test_what_is_not_json_is_parked_with_its_envelope),
 		cmocka_unit_test(test_unknown_providers_need_no_json),

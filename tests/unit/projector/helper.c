@@ -83,6 +83,7 @@ helper_cell(const struct fold_table *t, const struct fold_row *row, const char *
 	case COLUMN_TEXT:
 	case COLUMN_JSONB:
 	case COLUMN_TEXT_ARRAY:
+	case COLUMN_INT8_ARRAY:
 		return arena_string(a, cell->text);
 	case COLUMN_BOOL:
 		return cell->integer != 0 ? "true" : "false";

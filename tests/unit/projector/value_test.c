@@ -189,6 +189,47 @@ test_text_arrays(void **state UNUSED)
 }
 
 static void
+test_lists(void **state UNUSED)
+{
+	static const struct row rows[] = {
+		{ "bigint[]", "list(l[].id)", "{\"l\":[{\"id\":1},{\"id\":9007199254740993}]}", "{1,9007199254740993}",
+			0, 0 },
+		{ "bigint[]", "list(l[].id)", "{\"l\":[]}", "{}", 0, 0 },
+		{ "bigint[]", "list(l[].id)", "{\"l\":[{},{\"id\":null},null,3,{\"id\":[5]},{\"id\":4}]}", "{4}", 0,
+			0 },
+		{ "bigint[]", "list(l[].id)", "{\"l\":[{\"id\":\"1\"},{\"id\":2}]}", "{2}", 0, 1 },
+		{ "bigint[]", "list(l[].id)", "{\"l\":null}", NULL, 0, 0 },
+		{ "bigint[]", "list(l[].id)", "{\"l\":{\"id\":1}}", NULL, 0, 1 },
+		{ "bigint[]", "list(l[].id)", "{}", NULL, 0, 0 },
+		{ "bigint[]", "list(l[].u.id)", "{\"l\":[{\"u\":{\"id\":1}}]}", "{1}", 0, 0 },
+		{ "bigint[]", "l", "{\"l\":[1,2]}", NULL, 0, 1 },
+		{ "text[]", "list(l[].n)", "{\"l\":[{\"n\":\"a \\\"b\\\\\"},{\"n\":\"\"},{\"n\":7}]}",
+			"{\"a \\\"b\\\\\",\"\",\"7\"}", 0, 0 },
+		{ "text[]", "list(l[].n)", "{\"l\":[{\"n\":\"\\u0000\"}]}", "{\"\xef\xbf\xbd\"}", 1, 0 },
+		/* An empty list is told, so the next alternative is not asked. */
+		{ "text[]", "list(l[].n) | m", "{\"l\":[],\"m\":[\"x\"]}", "{}", 0, 0 },
+	};
+	check(rows, COUNT_OF(rows));
+}
+
+static void
+test_beginnings(void **state UNUSED)
+{
+	static const struct row rows[] = {
+		{ "text", "after(r,'refs/heads/')", "{\"r\":\"refs/heads/a/b\"}", "a/b", 0, 0 },
+		{ "text", "after(r,'refs/heads/')", "{\"r\":\"refs/heads/\"}", "", 0, 0 },
+		{ "text", "after(r,'refs/heads/')", "{\"r\":\"refs/heads\"}", NULL, 0, 0 },
+		{ "text", "after(r,'refs/heads/') | r", "{\"r\":\"refs/tags/v1\"}", "refs/tags/v1", 0, 0 },
+		{ "text", "after(r,'a') | 'none'", "{\"r\":null}", "none", 0, 0 },
+		{ "text", "after(r,'1') | 'none'", "{\"r\":12}", "none", 0, 0 },
+		{ "text", "after(r,'x')", "{\"r\":\"x\\u0000\"}", "\xef\xbf\xbd", 1, 0 },
+		{ "text", "after(r,'x') => 'yes' | 'no'", "{\"r\":\"xy\"}", "yes", 0, 0 },
+		{ "text", "after(r,'x') => 'yes' | 'no'", "{\"r\":\"y\"}", "no", 0, 0 },
+	};
+	check(rows, COUNT_OF(rows));
+}
+
+static void
 test_counts(void **state UNUSED)
 {
 	static const struct row rows[] = {
@@ -254,6 +295,8 @@ main(void)
 		cmocka_unit_test(test_jsonb),
 		cmocka_unit_test(test_text_arrays),
 		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_beginnings),
 		cmocka_unit_test(test_alternatives_and_conditions),
 		cmocka_unit_test(test_envelope_text_is_made_storable),
 	};
