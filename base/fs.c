@@ -33,6 +33,14 @@ fs_sync_dir(const char *path, struct err *e)
 	return RC_OK;
 }
 
+enum rc
+fs_sync_parent(const char *path, struct err *e)
+{
+	char parent[PATH_MAX];
+	parent_of(path, parent);
+	return fs_sync_dir(parent, e);
+}
+
 static enum rc
 mkdir_one(const char *path, struct err *e)
 {

@@ -14,6 +14,9 @@ enum rc fs_mkdir(const char *path, struct err *e) MUST_CHECK;
 /* Makes the folder's entries durable. */
 enum rc fs_sync_dir(const char *path, struct err *e) MUST_CHECK;
 
+/* fs_sync_dir of the folder that holds path. */
+enum rc fs_sync_parent(const char *path, struct err *e) MUST_CHECK;
+
 /* Reads a whole regular file into a. RC_NOTFOUND; RC_INVALID when it is larger than max_bytes. */
 enum rc fs_read(const char *path, size_t max_bytes, struct arena *a, struct bytes *out,
 	struct err *e) MUST_CHECK;

@@ -14,6 +14,8 @@
 #define LIMIT_ENVELOPE_BYTES ((size_t)128 * 1024)
 #define LIMIT_RECORD_BYTES (LIMIT_FORM_BODY_BYTES + LIMIT_ENVELOPE_BYTES + 4096)
 #define LIMIT_HEADERS 64
+/* Headers of an imported line: more than any server takes; the envelope's limit does the rest. */
+#define LIMIT_IMPORT_HEADERS 1024
 /* Events one commit of the log may take: keeps its dirty pages far below what LMDB would spill. */
 #define LIMIT_COMMIT_EVENTS 1024
 #define LIMIT_COMMIT_BYTES ((size_t)32 * 1024 * 1024)

@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "cli/cmd.h"
 #include "cli/commands.h"
-#include "cli/config.h"
+#include "cli/services.h"
 #include "store/store.h"
 
 /* Events read in one go by tail and show. */
@@ -74,7 +74,7 @@ open_log(const struct cli_call *call, struct arena *a, struct config *c, struct 
 	struct err *e)
 {
 	enum rc rc = config_load(c, call, a, NULL, e);
-	return rc == RC_OK ? store_reader_open(r, c->log_dir, e) : rc;
+	return rc == RC_OK ? services_open_reader(c, r, e) : rc;
 }
 
 /* ---- log tail ---- */

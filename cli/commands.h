@@ -12,6 +12,8 @@
 	X(docs_cli)                                                                                \
 	X(docs_config)                                                                             \
 	X(ingest)                                                                                  \
+	X(log_export)                                                                              \
+	X(log_import)                                                                              \
 	X(log_show)                                                                                \
 	X(log_stat)                                                                                \
 	X(log_tail)                                                                                \

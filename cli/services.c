@@ -3,14 +3,26 @@
 #include "cli/services.h"
 #include "pg/cluster.h"
 
-enum rc
-services_open_log(const struct config *c, struct store **s, struct err *e)
+struct store_options
+services_store_options(const struct config *c)
 {
-	const struct store_options options = { .dir = c->log_dir,
+	return (struct store_options){ .dir = c->log_dir,
 		.segment_bytes_max = c->store_segment_bytes_max,
 		.segment_age_s_max = (int64_t)c->store_segment_age_s_max,
 		.queue_events_max = c->store_queue_events_max,
 		.commit_events_max = c->store_commit_events_max };
+}
+
+enum rc
+services_open_reader(const struct config *c, struct store_reader **r, struct err *e)
+{
+	return store_reader_open(r, c->log_dir, e);
+}
+
+enum rc
+services_open_log(const struct config *c, struct store **s, struct err *e)
+{
+	const struct store_options options = services_store_options(c);
 	return store_open(s, &options, e);
 }
 
@@ -49,6 +61,9 @@ services_start_ingest(const struct config *c, struct store *s, struct arena *a, 
 		.keep_alive = c->ingest_keep_alive,
 		.sources_dir = c->sources_dir,
 		.salt_file = arena_printf(a, "%s/redaction.salt", c->data_dir),
+		.quarantine_dir = c->quarantine_dir,
+		.quarantine_bytes_max = c->quarantine_bytes_max,
+		.quarantine_per_second_max = c->quarantine_requests_per_second_max,
 		.log_id = log_id,
 		.store = s };
 	rc = ingest_start(in, &options, e);

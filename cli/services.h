@@ -10,6 +10,12 @@
 /* From the configuration to the options of each part: the one place where keys meet layers. */
 
 /* Opens the log for writing. */
+/* How the configuration wants the log opened. Strings are c's. */
+struct store_options services_store_options(const struct config *c);
+
+/* A reader of the configured log. */
+enum rc services_open_reader(const struct config *c, struct store_reader **r, struct err *e) MUST_CHECK;
+
 enum rc services_open_log(const struct config *c, struct store **s, struct err *e) MUST_CHECK;
 
 /* Starts the receiver and logs ingest.listening. */

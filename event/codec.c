@@ -280,7 +280,7 @@ take_value(struct bytes *in, struct bytes key, struct arena *a, struct event *ev
 	}
 	if (bytes_is(key, "o")) {
 		*bit = SEEN_ORIGIN;
-		bool ok = take_uint(in, EVENT_ORIGIN_REPLAY, &number);
+		bool ok = take_uint(in, EVENT_ORIGIN_LAST, &number);
 		ev->origin = (enum event_origin)number;
 		return ok;
 	}
@@ -378,6 +378,7 @@ event_origin_name(enum event_origin origin)
 		[EVENT_ORIGIN_RECONCILE] = "reconcile",
 		[EVENT_ORIGIN_IMPORT] = "import",
 		[EVENT_ORIGIN_REPLAY] = "replay",
+		[EVENT_ORIGIN_OPERATOR] = "operator",
 	};
 	ASSERT((size_t)origin < COUNT_OF(names));
 	return names[origin];

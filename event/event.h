@@ -17,6 +17,8 @@ enum event_origin {
 	EVENT_ORIGIN_RECONCILE = 3,
 	EVENT_ORIGIN_IMPORT = 4,
 	EVENT_ORIGIN_REPLAY = 5,
+	EVENT_ORIGIN_OPERATOR = 6, /* written by hooklog itself when a person changed the log */
+	EVENT_ORIGIN_LAST = EVENT_ORIGIN_OPERATOR,
 };
 
 /* The answer of the signature check at ingest. The values are stored: never renumber. */
@@ -28,6 +30,9 @@ enum event_verified {
 
 /* The event has the same source, hook id and delivery id as event same_key_seq but another body. */
 #define EVENT_FLAG_KEY_REUSED 0x0001u
+/* The body was erased by `hooklog log redact`: it is empty, body_sha256 is that of the erased bytes.
+ * Never stored in this field; the record's version says it. */
+#define EVENT_FLAG_REDACTED 0x10000u
 
 struct event_header {
 	struct bytes name;
@@ -91,5 +96,17 @@ const char *event_origin_name(enum event_origin origin);
  * both give back the exact bytes. May set out->overflow: a body of control characters takes six
  * bytes for each. docs/reference/ndjson.md lists the keys. */
 void event_put_json(struct buf *out, const struct event *ev);
+
+/* Reads such lines; immutable, any thread. */
+struct event_parser;
+struct event_parser *event_parser_new(void);
+void event_parser_free(struct event_parser *p); /* NULL is fine */
+
+/* Reads one line of event_put_json, or one with fewer keys: source and body (or body_base64) must be
+ * there, a missing origin is EVENT_ORIGIN_IMPORT. Strings point into line or into a. body_sha256, when
+ * the line has it, must be that of the body, but for a redacted event.
+ * RC_INVALID: not such a line. Safe on any bytes. */
+enum rc event_from_json(const struct event_parser *p, struct bytes line, struct arena *a,
+	struct event *ev, struct err *e) MUST_CHECK;
 
 #endif

@@ -102,7 +102,8 @@ event_put_json(struct buf *out, const struct event *ev)
 	put_text(out, "content_type", ev->content_type);
 	put_text(out, "remote", ev->remote);
 	put_headers(out, ev);
-	buf_printf(out, ",\"flags\":{\"key_reused\":%s}", key_reused ? "true" : "false");
+	buf_printf(out, ",\"flags\":{\"key_reused\":%s%s}", key_reused ? "true" : "false",
+		(ev->flags & EVENT_FLAG_REDACTED) != 0 ? ",\"redacted\":true" : "");
 	if (key_reused)
 		buf_printf(out, ",\"same_key_seq\":%" PRIu64, ev->same_key_seq);
 	buf_put_str(out, ",\"body_sha256\":\"");

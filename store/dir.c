@@ -185,10 +185,16 @@ done:
 enum rc
 dir_make_log(const char *dir, unsigned char log_id[STORE_LOG_ID_BYTES], struct err *e)
 {
+	crypto_random(log_id, STORE_LOG_ID_BYTES);
+	return dir_write_log(dir, log_id, e);
+}
+
+enum rc
+dir_write_log(const char *dir, const unsigned char log_id[STORE_LOG_ID_BYTES], struct err *e)
+{
 	char made[CLOCK_TEXT_BYTES];
 	struct buf text = buf_new(LOG_FILE_BYTES_MAX);
 	char *path = dir_path(dir, "LOG");
-	crypto_random(log_id, STORE_LOG_ID_BYTES);
 	clock_format_us(clock_now_us(), made);
 	buf_printf(&text, "hooklog log\nformat %d\nid ", DIR_FORMAT);
 	buf_put_hex(&text, log_id, STORE_LOG_ID_BYTES);

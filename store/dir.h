@@ -23,6 +23,10 @@ enum rc dir_read_log(const char *dir, unsigned char log_id[STORE_LOG_ID_BYTES], 
 /* Makes LOG with a fresh random id, durably. */
 enum rc dir_make_log(const char *dir, unsigned char log_id[STORE_LOG_ID_BYTES], struct err *e) MUST_CHECK;
 
+/* Makes LOG for a log that has its id already. */
+enum rc dir_write_log(const char *dir, const unsigned char log_id[STORE_LOG_ID_BYTES], struct err *e)
+	MUST_CHECK;
+
 /* Opens head for writing, made when missing. */
 enum rc dir_open_head(const char *dir, int *fd, struct err *e) MUST_CHECK;
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "store/dir.h"
 #include "store/recover.h"
+#include "store/door.h"
 #include "store/writer.h"
 
 #define SEGMENT_BYTES_DEFAULT ((uint64_t)1 << 30)
@@ -262,6 +263,7 @@ store_close(struct store *s)
 	}
 	index_close(s->index);
 	store_reader_close(s->reader);
+	pthread_cond_init(&s->rolling, NULL);
 	segment_release(s->segment);
 	segment_set_unref(s->set);
 	trainer_free(s->trainer);
@@ -286,6 +288,8 @@ store_reader_from(struct store *s, struct store_reader **r, struct err *e)
 	if (rc != RC_OK) {
 		store_reader_close(reader);
 		return rc;
+	if (rc == RC_OK)
+		rc = door_open(&s->door, s, s->dir, e);
 	}
 	*r = reader;
 	return RC_OK;
@@ -299,6 +303,7 @@ item_free(struct item *item)
 }
 
 /* Everything that needs no number yet: hash, envelope, compression. */
+	door_close(s->door);
 static enum rc
 item_make(struct store *s, const struct event *ev, struct item **out, struct err *e)
 {
@@ -319,6 +324,7 @@ item_make(struct store *s, const struct event *ev, struct item **out, struct err
 	item->has_key = index_key_of(ev, &item->key);
 	trainer_offer(s->trainer, buf_bytes(&envelope), ev->body);
 	pack(s->packer, buf_bytes(&envelope), ev->body, &item->packed);
+	pthread_cond_destroy(&s->rolling);
 	buf_free(&envelope);
 	*out = item;
 	return RC_OK;

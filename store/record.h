@@ -42,6 +42,13 @@ enum rc record_open(struct bytes record, uint64_t seq, struct record_header *h, 
 /* Whether the record's chain value follows from previous. */
 bool record_chain_fits(struct bytes record, const unsigned char previous[STORE_CHAIN_BYTES]);
 
+/* The chain value a record of at least RECORD_HEADER_BYTES states. Points into it. */
+static inline const unsigned char *
+record_chain(struct bytes record)
+{
+	return record.data + RECORD_HEADER_BYTES - STORE_CHAIN_BYTES;
+}
+
 static inline struct bytes
 record_payload(struct bytes record)
 {

@@ -270,6 +270,42 @@ writer_roll(struct store *s, struct err *e)
 
 static bool
 segment_is_due(const struct store *s)
+/* Does what store_roll in another thread waits for. */
+static void
+roll_as_asked(struct store *s)
+{
+	struct err e = { 0 };
+	enum rc rc = (enum rc)atomic_load(&s->health);
+	if (rc != RC_OK && rc != RC_FULL)
+		e = s->failure;
+	else
+		rc = s->segment_last == 0 ? RC_OK : writer_roll(s, &e);
+	pthread_mutex_lock(&s->lock);
+	s->roll_wanted = false;
+	*s->rolled = (struct store_result){ .rc = rc, .seq = s->segment->first_seq, .err = e };
+	pthread_cond_broadcast(&s->rolling);
+	pthread_mutex_unlock(&s->lock);
+}
+
+enum rc
+store_roll(struct store *s, struct err *e)
+{
+	struct store_result result = { 0 };
+	pthread_mutex_lock(&s->lock);
+	while (s->roll_wanted)
+		pthread_cond_wait(&s->rolling, &s->lock);
+	ASSERT(!s->closing);
+	s->roll_wanted = true;
+	s->rolled = &result;
+	pthread_cond_signal(&s->queued);
+	while (s->rolled == &result && s->roll_wanted)
+		pthread_cond_wait(&s->rolling, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+	if (result.rc != RC_OK && e != NULL)
+		*e = result.err;
+	return result.rc;
+}
+
 {
 	MDB_envinfo info;
 	MDB_stat stat;
@@ -393,10 +429,15 @@ writer_thread(void *context)
 		struct commit c = { 0 };
 		struct err e = { .rc = RC_OK };
 		pthread_mutex_lock(&s->lock);
-		while (s->first == NULL && !s->closing)
+		while (s->first == NULL && !s->closing && !s->roll_wanted)
 			pthread_cond_wait(&s->queued, &s->lock);
 		if (s->first == NULL) {
 			pthread_mutex_unlock(&s->lock);
+		if (s->roll_wanted) {
+			pthread_mutex_unlock(&s->lock);
+			roll_as_asked(s);
+			continue;
+		}
 			return NULL;
 		}
 		c.items = queue_take(s, &c.count);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_OPS_H
+#define STORE_OPS_H
+
+#include "store/store.h"
+
+/* What an operator does with a log: adding to it beside its writer, exporting, importing. */
+
+/* ---- adding beside a running writer ---- */
+
+/* Appends through this process's own writer, or, when another process writes the log, through that
+ * one's socket log/door. One thread at a time. */
+struct store_appender;
+
+/* Opens the log as store_open does, or finds who has it open.
+ * RC_AGAIN: another process writes it and does not answer at its door (id log.locked). */
+enum rc store_appender_open(
+	struct store_appender **a, const struct store_options *options, struct err *e) MUST_CHECK;
+
+/* Whether another process writes. */
+bool store_appender_remote(const struct store_appender *a);
+
+/* NULL is fine. */
+void store_appender_close(struct store_appender *a);
+
+#define STORE_APPEND_EVENTS_MAX 256
+#define STORE_APPEND_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
+/* Appends up to STORE_APPEND_EVENTS_MAX events in order and waits for all; results[i] is event i's.
+ * After one that the queue had no room for the rest are RC_AGAIN: try these again. More than
+ * STORE_APPEND_BYTES_MAX of bodies only as a single event.
+ * Anything but RC_OK: the writer did not answer, and nothing is known of the events. */
+enum rc store_appender_append(struct store_appender *a, const struct event *events, size_t count,
+	struct store_result *results, struct err *e) MUST_CHECK;
+
+/* Seals the open segment of the log and begins the next one; without events in it nothing happens.
+ */
+enum rc store_appender_roll(struct store_appender *a, struct err *e) MUST_CHECK;
+
+/* ---- the archive stream ---- */
+
+/* Called now and then with what has been done so far. */
+typedef void (*store_progress_fn)(uint64_t events, uint64_t bytes, void *context);
+
+struct store_export_report {
+	uint64_t first_seq, last_seq, events; /* 0 without events */
+	uint64_t bytes;
+	unsigned char chain[STORE_CHAIN_BYTES];
+	unsigned char sha256[SHA256_BYTES]; /* of the whole stream */
+};
+
+/* Writes records first to last as a self-contained stream (docs/on-disk-format.md) to fd, checking
+ * each record and the chain. Short read transactions; safe on a running log. RC_NOTFOUND: first is
+ * no longer held. RC_CORRUPT; RC_IO, RC_FULL. */
+enum rc store_export(struct store_reader *r, uint64_t first, uint64_t last, int fd,
+	store_progress_fn progress, void *context, struct store_export_report *report,
+	struct err *e) MUST_CHECK;
+
+enum store_import_mode {
+	STORE_IMPORT_LOSSLESS, /* into an empty log: same id, numbers, times, bytes and chain */
+	STORE_IMPORT_MERGE,    /* into a log with events: as new events with new numbers */
+};
+
+struct store_import_report {
+	enum store_import_mode mode;
+	uint64_t events; /* in the input */
+	uint64_t added, duplicates;
+	uint64_t skipped;             /* redacted events of a merge: there is nothing to store */
+	uint64_t first_seq, last_seq; /* of what was added; 0: nothing */
+};
+
+/* What every stream starts with. */
+#define STORE_EXPORT_MAGIC "hooklog archive\n"
+
+/* Reads a stream of store_export from fd, whose first bytes may have been read into head already,
+ * into the log of options. Without a log there, or one that never held an event and that nobody
+ * writes, the import is lossless and appears as a whole or not at all. Else the events are appended
+ * as new ones, beside a running writer when there is one. Deliveries already there are recognised;
+ * of an archive made of this very log, so is every event still held. origin_import: events of a
+ * merge get the origin "import" instead of their own. RC_INVALID: no such stream. RC_CORRUPT: the
+ * stream is damaged; a merge keeps what it has appended. RC_CONFLICT: log and stream have the same
+ * id and different histories (id log.archive-conflict). */
+enum rc store_import(const struct store_options *options, struct bytes head, int fd,
+	bool origin_import, store_progress_fn progress, void *context,
+	struct store_import_report *report, struct err *e) MUST_CHECK;
+
+/* Appends count events as store_import does when it merges, until all are stored: waits while the
+ * log is full or busy, up to a minute without progress. */
+enum rc store_import_events(struct store_appender *a, const struct event *events, size_t count,
+	struct store_import_report *report, struct err *e) MUST_CHECK;
+
+#endif
