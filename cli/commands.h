@@ -14,6 +14,7 @@
 	X(ingest)                                                                                  \
 	X(log_export)                                                                              \
 	X(log_import)                                                                              \
+	X(log_key)                                                                                 \
 	X(log_show)                                                                                \
 	X(log_stat)                                                                                \
 	X(log_tail)                                                                                \

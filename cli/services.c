@@ -61,9 +61,6 @@ services_start_ingest(const struct config *c, struct store *s, struct arena *a, 
 		.keep_alive = c->ingest_keep_alive,
 		.sources_dir = c->sources_dir,
 		.salt_file = arena_printf(a, "%s/redaction.salt", c->data_dir),
-		.quarantine_dir = c->quarantine_dir,
-		.quarantine_bytes_max = c->quarantine_bytes_max,
-		.quarantine_per_second_max = c->quarantine_requests_per_second_max,
 		.log_id = log_id,
 		.store = s };
 	rc = ingest_start(in, &options, e);

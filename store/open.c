@@ -7,8 +7,8 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "store/dir.h"
-#include "store/recover.h"
 #include "store/door.h"
+#include "store/recover.h"
 #include "store/writer.h"
 
 #define SEGMENT_BYTES_DEFAULT ((uint64_t)1 << 30)
@@ -221,6 +221,7 @@ store_open(struct store **out, const struct store_options *options, struct err *
 	s->packer = packer_new();
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->queued, NULL);
+	pthread_cond_init(&s->rolling, NULL);
 	atomic_init(&s->health, RC_OK);
 	enum rc rc = fill_options(s, options, e);
 	if (rc == RC_OK)
@@ -241,6 +242,8 @@ store_open(struct store **out, const struct store_options *options, struct err *
 		rc = take_dict(s, e);
 	if (rc == RC_OK)
 		rc = start_thread(s, e);
+	if (rc == RC_OK)
+		rc = door_open(&s->door, s, s->dir, e);
 	if (rc != RC_OK) {
 		store_close(s);
 		return rc;
@@ -254,6 +257,7 @@ store_close(struct store *s)
 {
 	if (s == NULL)
 		return;
+	door_close(s->door);
 	if (s->started) {
 		pthread_mutex_lock(&s->lock);
 		s->closing = true;
@@ -263,7 +267,6 @@ store_close(struct store *s)
 	}
 	index_close(s->index);
 	store_reader_close(s->reader);
-	pthread_cond_init(&s->rolling, NULL);
 	segment_release(s->segment);
 	segment_set_unref(s->set);
 	trainer_free(s->trainer);
@@ -274,6 +277,7 @@ store_close(struct store *s)
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	pthread_cond_destroy(&s->queued);
+	pthread_cond_destroy(&s->rolling);
 	pthread_mutex_destroy(&s->lock);
 	free(s->dir);
 	free(s);
@@ -288,8 +292,6 @@ store_reader_from(struct store *s, struct store_reader **r, struct err *e)
 	if (rc != RC_OK) {
 		store_reader_close(reader);
 		return rc;
-	if (rc == RC_OK)
-		rc = door_open(&s->door, s, s->dir, e);
 	}
 	*r = reader;
 	return RC_OK;
@@ -303,7 +305,6 @@ item_free(struct item *item)
 }
 
 /* Everything that needs no number yet: hash, envelope, compression. */
-	door_close(s->door);
 static enum rc
 item_make(struct store *s, const struct event *ev, struct item **out, struct err *e)
 {
@@ -324,7 +325,6 @@ item_make(struct store *s, const struct event *ev, struct item **out, struct err
 	item->has_key = index_key_of(ev, &item->key);
 	trainer_offer(s->trainer, buf_bytes(&envelope), ev->body);
 	pack(s->packer, buf_bytes(&envelope), ev->body, &item->packed);
-	pthread_cond_destroy(&s->rolling);
 	buf_free(&envelope);
 	*out = item;
 	return RC_OK;

@@ -268,8 +268,6 @@ writer_roll(struct store *s, struct err *e)
 	return RC_OK;
 }
 
-static bool
-segment_is_due(const struct store *s)
 /* Does what store_roll in another thread waits for. */
 static void
 roll_as_asked(struct store *s)
@@ -306,6 +304,8 @@ store_roll(struct store *s, struct err *e)
 	return result.rc;
 }
 
+static bool
+segment_is_due(const struct store *s)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
@@ -431,13 +431,13 @@ writer_thread(void *context)
 		pthread_mutex_lock(&s->lock);
 		while (s->first == NULL && !s->closing && !s->roll_wanted)
 			pthread_cond_wait(&s->queued, &s->lock);
-		if (s->first == NULL) {
-			pthread_mutex_unlock(&s->lock);
 		if (s->roll_wanted) {
 			pthread_mutex_unlock(&s->lock);
 			roll_as_asked(s);
 			continue;
 		}
+		if (s->first == NULL) {
+			pthread_mutex_unlock(&s->lock);
 			return NULL;
 		}
 		c.items = queue_take(s, &c.count);

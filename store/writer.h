@@ -26,9 +26,9 @@ struct item {
 	struct store_result result;
 };
 
-struct store {
 struct door;
 
+struct store {
 	struct store_options options; /* with the defaults filled in; dir is owned */
 	char *dir;
 	int lock_fd, head_fd;
@@ -42,11 +42,11 @@ struct door;
 	struct item *first, **end;
 	size_t queue_count, queue_bytes;
 	bool closing;
-	struct err failure;  /* why health is not RC_OK */
-	atomic_int health;   /* enum rc; read without the lock */
 	bool roll_wanted;    /* store_roll waits for it */
 	pthread_cond_t rolling;
 	struct store_result *rolled;
+	struct err failure;  /* why health is not RC_OK */
+	atomic_int health;   /* enum rc; read without the lock */
 
 	/* The writer thread's own, once it runs. */
 	pthread_t thread;
@@ -60,17 +60,17 @@ struct door;
 	struct store_reader *reader; /* for looking at what a duplicate claims to repeat */
 	struct arena *scratch;
 	struct index *index;
+	struct door *door;
 };
 
-	struct door *door;
 /* The writer thread's body: s->queue to disk until s->closing and the queue is empty. */
 void *writer_thread(void *context);
 
-/* Makes the next segment current. The set's previous one stays open for readers. */
-enum rc writer_roll(struct store *s, struct err *e) MUST_CHECK;
 /* Seals the open segment and starts the next one; without events in it nothing happens. Any thread but
  * the writer's. RC_FULL, RC_IO: it could not be made, the open one goes on. */
 enum rc store_roll(struct store *s, struct err *e) MUST_CHECK;
 
+/* Makes the next segment current. The set's previous one stays open for readers. */
+enum rc writer_roll(struct store *s, struct err *e) MUST_CHECK;
 
 #endif
