@@ -299,15 +299,48 @@ const struct cli_command cmd_log_show = {
 
 /* ---- log stat ---- */
 
+/* The key that signs, and how far it has signed; both NULL-like when there is none. */
+struct signed_so_far {
+	const unsigned char *key; /* NULL: none */
+	const struct store_statement *newest;
+};
+
+static struct signed_so_far
+signed_so_far(const char *dir, struct arena *a)
+{
+	struct signed_so_far s = { NULL, NULL };
+	const struct store_statement *st;
+	size_t count;
+	/* What is wrong with the file is verify's to say. */
+	if (store_statements(dir, a, &st, &count, NULL) != RC_OK)
+		return s;
+	for (size_t i = 0; i < count; i++) {
+		if (st[i].kind == STORE_KEY)
+			s.key = st[i].new_key;
+		else
+			s.newest = &st[i];
+	}
+	return s;
+}
+
 static void
-put_stat_json(struct buf *out, const struct store_span *span, const struct store_segment_stat *s, size_t n,
-	uint64_t bytes)
+put_stat_json(struct buf *out, const struct store_span *span, const struct signed_so_far *sig,
+	const struct store_segment_stat *s, size_t n, uint64_t bytes)
 {
 	buf_put_str(out, "{\"log_id\":\"");
 	buf_put_hex(out, span->log_id, STORE_LOG_ID_BYTES);
 	buf_printf(out, "\",\"first_seq\":%" PRIu64 ",\"last_seq\":%" PRIu64 ",\"bytes\":%" PRIu64
-			",\"segments\":[",
+			",\"key\":",
 		span->first_seq, span->last_seq, bytes);
+	if (sig->key != NULL) {
+		buf_put_char(out, '"');
+		buf_put_hex(out, sig->key, ED25519_KEY_BYTES);
+		buf_put_char(out, '"');
+	} else {
+		buf_put_str(out, "null");
+	}
+	buf_printf(out, ",\"signed_seq\":%" PRIu64 ",\"segments\":[",
+		sig->newest == NULL ? 0 : sig->newest->seq);
 	for (size_t i = 0; i < n; i++) {
 		char first_at[CLOCK_TEXT_BYTES], last_at[CLOCK_TEXT_BYTES];
 		clock_format_us(s[i].first_at_us, first_at);
@@ -322,7 +355,7 @@ put_stat_json(struct buf *out, const struct store_span *span, const struct store
 }
 
 static void
-put_stat(struct buf *out, const char *dir, const struct store_span *span,
+put_stat(struct buf *out, const char *dir, const struct store_span *span, const struct signed_so_far *sig,
 	const struct store_segment_stat *s, size_t n, uint64_t bytes)
 {
 	buf_printf(out, "log       %s\nid        ", dir);
@@ -331,6 +364,16 @@ put_stat(struct buf *out, const char *dir, const struct store_span *span,
 		buf_put_str(out, "\nevents    none yet\n");
 	else
 		buf_printf(out, "\nevents    %" PRIu64 " to %" PRIu64 "\n", span->first_seq, span->last_seq);
+	if (sig->key != NULL) {
+		buf_put_str(out, "key       ");
+		buf_put_hex(out, sig->key, ED25519_KEY_BYTES);
+		buf_put_char(out, '\n');
+	}
+	if (sig->newest != NULL) {
+		char at[CLOCK_TEXT_BYTES];
+		clock_format_us((int64_t)sig->newest->at_us, at);
+		buf_printf(out, "signed    to %" PRIu64 " at %s\n", sig->newest->seq, at);
+	}
 	buf_printf(out, "on disk   %.1f MiB in %zu segments\n", (double)bytes / (1024.0 * 1024.0), n);
 	for (size_t i = 0; i < n; i++) {
 		char last_at[CLOCK_TEXT_BYTES];
@@ -366,10 +409,11 @@ run_stat(const struct cli_call *call)
 	}
 	for (size_t i = 0; i < count; i++)
 		bytes += segments[i].file_bytes;
+	struct signed_so_far sig = signed_so_far(c.log_dir, a);
 	if (call->json)
-		put_stat_json(&out, &span, segments, count, bytes);
+		put_stat_json(&out, &span, &sig, segments, count, bytes);
 	else
-		put_stat(&out, c.log_dir, &span, segments, count, bytes);
+		put_stat(&out, c.log_dir, &span, &sig, segments, count, bytes);
 	if (!cmd_print(&out))
 		code = EXIT_FAILED;
 done:
@@ -382,6 +426,6 @@ done:
 const struct cli_command cmd_log_stat = {
 	.name = "log stat",
 	.args_help = "",
-	.summary = "Print the log's id, its range and its segments",
+	.summary = "Print the log's id, its range, the key that signs it and its segments",
 	.run = run_stat,
 };

@@ -11,6 +11,7 @@
 
 static const struct cli_option verify_options[] = {
 	{ "from", CLI_U64, "SEQ", "first event to check, default the first one" },
+	{ "key", CLI_STRING, "HEX", "public key all checkpoints must go back to, from `log key`" },
 	{ "to", CLI_U64, "SEQ", "last event to check, default the last one" },
 };
 
@@ -23,18 +24,17 @@ struct verdict {
 };
 
 static void
-print_finding(uint64_t seq, const char *text, void *context)
+print_one(const char *kind, const char *word, uint64_t seq, const char *text, bool json)
 {
-	const bool *json = context;
 	struct buf out = buf_new(LIMIT_LOG_LINE_BYTES);
-	if (*json) {
-		buf_printf(&out, "{\"finding\":{\"seq\":%" PRIu64 ",\"text\":", seq);
+	if (json) {
+		buf_printf(&out, "{\"%s\":{\"seq\":%" PRIu64 ",\"text\":", kind, seq);
 		buf_put_json(&out, utf8_valid(bytes_str(text)) ? bytes_str(text) : bytes_str("?"));
 		buf_put_str(&out, "}}\n");
 	} else if (seq == 0) {
-		buf_printf(&out, "damage: %s\n", text);
+		buf_printf(&out, "%s: %s\n", word, text);
 	} else {
-		buf_printf(&out, "damage at event %" PRIu64 ": %s\n", seq, text);
+		buf_printf(&out, "%s at event %" PRIu64 ": %s\n", word, seq, text);
 	}
 	/* At once: the next record may kill this process. */
 	if (!cmd_print(&out) || fflush(stdout) != 0)
@@ -43,11 +43,25 @@ print_finding(uint64_t seq, const char *text, void *context)
 }
 
 static void
-verify_child(const char *dir, uint64_t from, uint64_t to, bool json, int out)
+print_finding(uint64_t seq, const char *text, void *context)
 {
+	print_one("finding", "damage", seq, text, *(const bool *)context);
+}
+
+static void
+print_warning(uint64_t seq, const char *text, void *context)
+{
+	print_one("warning", "warning", seq, text, *(const bool *)context);
+}
+
+static void
+verify_child(const char *dir, uint64_t from, uint64_t to, const unsigned char *key, bool json, int out)
+{
+	const struct store_verify_options options = { .dir = dir, .first = from, .last = to, .key = key,
+		.found = print_finding, .warned = print_warning, .context = &json };
 	struct verdict v = { .rc = RC_OK };
 	struct err e = { 0 };
-	v.rc = store_verify(dir, from, to, print_finding, &json, &v.report, &e);
+	v.rc = store_verify_with(&options, &v.report, &e);
 	snprintf(v.text, sizeof v.text, "%s", v.rc == RC_OK ? "" : e.text);
 	snprintf(v.id, sizeof v.id, "%s", v.rc == RC_OK || e.id == NULL ? "" : e.id);
 	_exit(write(out, &v, sizeof v) == (ssize_t)sizeof v ? EXIT_DONE : EXIT_FAILED);
@@ -62,16 +76,17 @@ print_verdict(const struct verdict *v, bool json)
 		buf_printf(&out,
 			"{\"sound\":%s,\"checked_events\":%" PRIu64 ",\"checked_bytes\":%" PRIu64
 			",\"first_seq\":%" PRIu64 ",\"last_seq\":%" PRIu64 ",\"findings\":%" PRIu64
-			",\"chain\":\"",
+			",\"warnings\":%" PRIu64 ",\"statements\":%" PRIu64 ",\"chain\":\"",
 			v->rc == RC_OK ? "true" : "false", r->checked_events, r->checked_bytes,
-			r->first_seq, r->last_seq, r->error_count);
+			r->first_seq, r->last_seq, r->error_count, r->warning_count, r->statements);
 		buf_put_hex(&out, r->chain, STORE_CHAIN_BYTES);
 		buf_put_str(&out, "\"}\n");
 	} else {
 		buf_printf(&out, "%s: %" PRIu64 " events, %" PRIu64 " bytes, %" PRIu64 " to %" PRIu64
-				", %" PRIu64 " findings\nchain ",
+				", %" PRIu64 " findings, %" PRIu64 " warnings, %" PRIu64
+				" signed statements\nchain ",
 			v->rc == RC_OK ? "sound" : "DAMAGED", r->checked_events, r->checked_bytes,
-			r->first_seq, r->last_seq, r->error_count);
+			r->first_seq, r->last_seq, r->error_count, r->warning_count, r->statements);
 		buf_put_hex(&out, r->chain, STORE_CHAIN_BYTES);
 		buf_put_char(&out, '\n');
 	}
@@ -84,7 +99,7 @@ print_verdict(const struct verdict *v, bool json)
 
 /* The parent never touches the log: damage in LMDB's pages may kill whoever reads them. */
 static int
-verify_in_child(const char *dir, uint64_t from, uint64_t to, bool json)
+verify_in_child(const char *dir, uint64_t from, uint64_t to, const unsigned char *key, bool json)
 {
 	struct err e = { 0 };
 	struct verdict v = { .rc = RC_IO };
@@ -96,7 +111,7 @@ verify_in_child(const char *dir, uint64_t from, uint64_t to, bool json)
 	fflush(stdout);
 	pid_t pid = fork();
 	if (pid == 0)
-		verify_child(dir, from, to, json, fds[1]);
+		verify_child(dir, from, to, key, json, fds[1]);
 	close(fds[1]);
 	ssize_t n = pid < 0 ? 0 : read(fds[0], &v, sizeof v);
 	close(fds[0]);
@@ -126,12 +141,18 @@ run_verify(const struct cli_call *call)
 	struct arena *a = arena_new(4096);
 	struct config c;
 	struct err e = { 0 };
+	unsigned char key[ED25519_KEY_BYTES];
+	const struct cli_value *key_text = cli_option(call, "key");
 	int code;
-	if (config_load(&c, call, a, NULL, &e) != RC_OK)
+	if (config_load(&c, call, a, NULL, &e) != RC_OK) {
 		code = cmd_fail(&e);
-	else
+	} else if (key_text->given && !crypto_unhex(bytes_str(key_text->text), key, sizeof key)) {
+		fprintf(stderr, "hooklog: --key wants 64 hexadecimal digits, as `log key` prints them\n");
+		code = EXIT_USAGE;
+	} else {
 		code = verify_in_child(c.log_dir, cli_option(call, "from")->u64,
-			cli_option(call, "to")->u64, call->json);
+			cli_option(call, "to")->u64, key_text->given ? key : NULL, call->json);
+	}
 	arena_free(a);
 	return code;
 }
@@ -139,8 +160,9 @@ run_verify(const struct cli_call *call)
 const struct cli_command cmd_log_verify = {
 	.name = "log verify",
 	.args_help = "",
-	.summary = "Check every record, the chain and the dedupe index",
+	.summary = "Check every record, the chain, the signed checkpoints and the dedupe index",
 	.details = "Safe while hooklog runs. Exit code 8 when something is damaged; each finding is a line.\n"
+		   "Warnings do not count as damage. With --key nothing signed by another key is believed.\n"
 		   "Compare the printed chain value with one noted earlier to see that history is the same.\n",
 	.options = verify_options,
 	.option_count = COUNT_OF(verify_options),

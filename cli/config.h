@@ -23,6 +23,7 @@ struct config {
 	uint64_t store_commit_events_max;
 	const char *postgres_url;
 	const char *projector_dir;
+	uint64_t store_checkpoint_interval_s;
 	uint64_t projector_batch_events_max;
 	uint64_t projector_batch_bytes_max;
 	/* Derived from data_dir. */

@@ -10,7 +10,8 @@ services_store_options(const struct config *c)
 		.segment_bytes_max = c->store_segment_bytes_max,
 		.segment_age_s_max = (int64_t)c->store_segment_age_s_max,
 		.queue_events_max = c->store_queue_events_max,
-		.commit_events_max = c->store_commit_events_max };
+		.commit_events_max = c->store_commit_events_max,
+		.checkpoint_interval_s = (int64_t)c->store_checkpoint_interval_s };
 }
 
 enum rc

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -104,6 +105,45 @@ read_time_before(struct store *s, struct err *e)
 	return rc;
 }
 
+/* Whether the segment was finished: usually another one follows it, but that may have been taken away. */
+static bool
+is_finished(const struct store *s, uint64_t first_seq)
+{
+	char name[DIR_NAME_BYTES];
+	const struct store_statement *statements;
+	size_t count;
+	struct stat st;
+	dir_segment_name(first_seq, name);
+	char *path = dir_path(s->dir, name);
+	bool finished = stat(path, &st) == 0 && (st.st_mode & 0222) == 0;
+	free(path);
+	/* A ledger that cannot be read is reported where it is opened. */
+	if (!finished && store_statements(s->dir, s->scratch, &statements, &count, NULL) == RC_OK) {
+		for (size_t i = 0; i < count; i++)
+			finished = finished ||
+				(statements[i].kind == STORE_SEAL && statements[i].first_seq == first_seq);
+	}
+	arena_reset(s->scratch);
+	return finished;
+}
+
+/* Goes on in a new segment behind a finished one. */
+static enum rc
+follow_finished(struct store *s, uint64_t first_seq, struct err *e)
+{
+	enum rc rc = segment_acquire(s->set, first_seq, &s->segment, e);
+	if (rc == RC_OK)
+		rc = read_end(s, e);
+	if (rc == RC_OK)
+		rc = segment_make(s->dir, segment_set_log_id(s->set), s->last_seq + 1, s->chain, e);
+	if (rc != RC_OK)
+		return rc;
+	segment_release(s->segment);
+	s->segment = NULL;
+	s->segment_last = 0;
+	return segment_acquire_writable(s->set, s->last_seq + 1, &s->segment, e);
+}
+
 static enum rc
 open_last_segment(struct store *s, struct err *e)
 {
@@ -121,6 +161,8 @@ open_last_segment(struct store *s, struct err *e)
 		if (rc != RC_OK)
 			return rc;
 	}
+	if (count > 0 && is_finished(s, first))
+		return follow_finished(s, first, e);
 	rc = segment_acquire_writable(s->set, first, &s->segment, e);
 	return rc == RC_OK ? read_end(s, e) : rc;
 }
@@ -236,6 +278,10 @@ store_open(struct store **out, const struct store_options *options, struct err *
 		rc = check_head(s, e);
 	if (rc == RC_OK)
 		rc = index_open(&s->index, s->reader, e);
+	/* Behind the index, which forks: what forks must have no threads yet. */
+	if (rc == RC_OK)
+		rc = keeper_open(&s->keeper, s->set, s->options.checkpoint_interval_s, s->last_seq, s->chain,
+			e);
 	if (rc == RC_OK)
 		rc = trainer_new(&s->trainer, s->packer, e);
 	if (rc == RC_OK)
@@ -265,6 +311,7 @@ store_close(struct store *s)
 		pthread_mutex_unlock(&s->lock);
 		pthread_join(s->thread, NULL);
 	}
+	keeper_close(s->keeper);
 	index_close(s->index);
 	store_reader_close(s->reader);
 	segment_release(s->segment);

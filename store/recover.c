@@ -77,7 +77,9 @@ child(const char *dir, uint64_t first_seq, bool thorough, int out)
 			store_reader_close(r);
 	}
 	if (rc == RC_OK)
-		rc = verify_run(dir, from, 0, true, keep_first, &f, &report, &e);
+		rc = verify_run(&(struct store_verify_options){ .dir = dir, .first = from,
+					.found = keep_first, .context = &f },
+			VERIFY_RECORDS, &report, &e);
 	/* A new log whose first segment is empty, or gone with an unfinished start. */
 	if (rc == RC_NOTFOUND)
 		rc = RC_OK;

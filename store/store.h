@@ -20,6 +20,7 @@ struct store_options {
 	int64_t segment_age_s_max;  /* a segment this old is sealed at the next append; 0: default */
 	size_t queue_events_max;    /* appends waiting for the writer; more get RC_FULL; 0: default */
 	size_t commit_events_max;   /* events one commit takes at most; 0: default */
+	int64_t checkpoint_interval_s; /* between signed checkpoints while events come; 0: default */
 };
 
 /* Opens or creates the log and starts its writer thread. Checks the file system, syncs what a killed
@@ -132,20 +133,75 @@ struct store_segment_stat {
 enum rc store_segments(struct store_reader *r, struct arena *a,
 	const struct store_segment_stat **segments, size_t *count, struct err *e) MUST_CHECK;
 
+/* ---- signed statements ---- */
+
+/* What the writer has signed about the log (docs/adr/0010-signed-checkpoints.md). */
+enum store_statement_kind {
+	STORE_CHECKPOINT, /* at seq the chain had this value */
+	STORE_SEAL,       /* the same of the last record of a segment that is finished, and its file */
+	STORE_KEY,        /* from here on new_key signs */
+};
+
+struct store_statement {
+	enum store_statement_kind kind;
+	uint64_t seq;                      /* the last record spoken of */
+	unsigned char chain[STORE_CHAIN_BYTES];
+	uint64_t first_seq;                /* of the segment seq is in */
+	unsigned char root[SHA256_BYTES];  /* of the hash tree over the segment's records up to seq */
+	uint64_t at_us;                    /* when it was signed */
+	/* STORE_SEAL: */
+	uint64_t count;
+	uint64_t first_at_us, last_at_us;  /* times of the first and the last record */
+	uint64_t file_bytes;
+	unsigned char file_sha256[SHA256_BYTES];
+	/* STORE_KEY: */
+	unsigned char new_key[ED25519_KEY_BYTES];
+	/* Who signed: for STORE_KEY the key before, or new_key itself when that was not to be had. */
+	unsigned char key[ED25519_KEY_BYTES];
+	unsigned char signature[ED25519_SIGNATURE_BYTES];
+	uint64_t line;                     /* in the file `checkpoints`, from 1 */
+};
+
+/* Reads all statements of the log in dir into a, oldest first, without checking any signature. The root
+ * of a segment is the last STORE_SEAL with its first_seq. RC_NOTFOUND: no writer has made any yet.
+ * RC_CORRUPT. */
+enum rc store_statements(const char *dir, struct arena *a, const struct store_statement **statements,
+	size_t *count, struct err *e) MUST_CHECK;
+
+/* Whether key signed the statement for the log of this id. */
+bool store_statement_signed(const unsigned char log_id[STORE_LOG_ID_BYTES],
+	const struct store_statement *st);
+
 /* ---- verifying ---- */
 
 struct store_verify_report {
 	uint64_t checked_events, checked_bytes;
 	uint64_t first_seq, last_seq;
-	uint64_t error_count;
+	uint64_t error_count, warning_count;
+	uint64_t statements; /* signed statements that were held against the records */
+	uint64_t owned;      /* events the dedupe index knows by their own number */
 	unsigned char chain[STORE_CHAIN_BYTES]; /* of last_seq */
 };
 
 /* Called per finding; seq 0 when it does not belong to one event. */
 typedef void (*store_finding_fn)(uint64_t seq, const char *text, void *context);
 
+struct store_verify_options {
+	const char *dir;
+	uint64_t first, last;         /* last 0: to the end */
+	const unsigned char *key;     /* the public key all statements must go back to; NULL: any */
+	store_finding_fn found;       /* damage; may be NULL */
+	store_finding_fn warned;      /* what is not damage, but should be known; may be NULL */
+	void *context;
+};
+
+/* As store_verify, with warnings, and the signed statements held against a key known from elsewhere. */
+enum rc store_verify_with(const struct store_verify_options *options, struct store_verify_report *report,
+	struct err *e) MUST_CHECK;
+
 /* Reads everything from first to last (0: to the end) and checks each record's checksum, number, chain,
- * body hash, and that the dedupe index knows its key. Safe on a log that another process is writing.
+ * body hash, that the dedupe index knows its key, and that segments and records are as was signed. Safe
+ * on a log that another process is writing.
  * Run it in a child process that has not opened the log, forked before the parent did: damage inside
  * LMDB's own pages can abort it.
  * RC_CORRUPT: there were findings. */

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/stat.h>
+
 #include "store/dir.h"
 #include "store/index.h"
+#include "store/ledger.h"
+#include "store/tree.h"
 #include "store/verify.h"
 
 /* Records looked at in one read transaction: an older one would keep the writer from reusing pages. */
@@ -9,7 +13,14 @@
 
 struct verifier {
 	struct store_reader *reader;
-	struct arena *a;
+	struct arena *a, *kept;
+	struct signed_claims claims;
+	size_t next_claim;
+	/* Over the segment's records so far, when all of them were looked at. */
+	struct tree tree;
+	bool tree_known;
+	bool sealed_wanted; /* whether seals are looked at */
+	store_finding_fn warned;
 	struct index_view *index; /* NULL: there is none */
 	uint64_t index_last;
 	store_finding_fn found;
@@ -21,11 +32,22 @@ struct verifier {
 };
 
 static void
+say(void *context, bool warning, uint64_t seq, const char *text)
+{
+	struct verifier *v = context;
+	store_finding_fn fn = warning ? v->warned : v->found;
+	if (warning)
+		v->report->warning_count++;
+	else
+		v->report->error_count++;
+	if (fn != NULL)
+		fn(seq, text, v->context);
+}
+
+static void
 finding(struct verifier *v, uint64_t seq, const char *text)
 {
-	v->report->error_count++;
-	if (v->found != NULL)
-		v->found(seq, text, v->context);
+	say(v, false, seq, text);
 }
 
 /* Whether a redelivery of ev would be answered with the number of an event like it. Another number than
@@ -40,6 +62,8 @@ index_knows(struct verifier *v, const struct event *ev)
 	if (!index_key_of(ev, &key))
 		return true;
 	uint64_t seq = index_view_find(v->index, ev);
+	if (seq == ev->seq)
+		v->report->owned++;
 	if (seq == 0 || seq == ev->seq)
 		return seq != 0;
 	return store_read(v->reader, seq, 1, 1, v->a, &other, &count, &e) == RC_OK && count == 1 &&
@@ -69,6 +93,63 @@ check_context(struct verifier *v, struct bytes bytes, const struct store_record 
 	v->chain_known = true;
 }
 
+/* Holds what was signed of this record against it. */
+static void
+check_claims(struct verifier *v, uint64_t first_seq, const struct store_record *record)
+{
+	const struct signed_claims *c = &v->claims;
+	uint64_t seq = record->event.seq;
+	unsigned char root[SHA256_BYTES];
+	if (v->tree_known)
+		tree_add(&v->tree, record->chain, NULL);
+	while (v->next_claim < c->count && c->by_seq[v->next_claim]->seq < seq)
+		v->next_claim++;
+	for (; v->next_claim < c->count && c->by_seq[v->next_claim]->seq == seq; v->next_claim++) {
+		const struct store_statement *st = c->by_seq[v->next_claim];
+		v->report->statements++;
+		if (memcmp(st->chain, record->chain, STORE_CHAIN_BYTES) != 0) {
+			finding(v, seq, "history was rewritten: this is not the record that was signed");
+			continue;
+		}
+		if (st->first_seq != first_seq) {
+			finding(v, seq, "the record was signed as part of another segment");
+		} else if (v->tree_known) {
+			tree_root(&v->tree, NULL, root);
+			if (memcmp(root, st->root, sizeof root) != 0)
+				finding(v, seq, "the hash tree of the segment is not the one that was signed");
+		}
+	}
+}
+
+/* A segment that is finished is held against its seal as a whole, file included. */
+static enum rc
+check_seal(struct verifier *v, uint64_t first_seq, uint64_t last_seq, struct err *e)
+{
+	struct segment *s;
+	struct stat file;
+	mdb_filehandle_t fd;
+	unsigned char hash[SHA256_BYTES];
+	uint64_t bytes;
+	const struct store_statement *st = claims_seal(&v->claims, first_seq);
+	if (st == NULL) {
+		say(v, true, first_seq, "the segment has no signed root yet; the next start makes it");
+		return RC_OK;
+	}
+	if (st->seq != last_seq || st->count != last_seq - first_seq + 1)
+		finding(v, first_seq, "the segment does not end with the record it was sealed with");
+	enum rc rc = segment_acquire(v->reader->set, first_seq, &s, e);
+	if (rc != RC_OK)
+		return rc;
+	mdb_env_get_fd(s->env, &fd);
+	rc = crypto_sha256_fd(fd, hash, &bytes, e);
+	if (rc == RC_OK && (bytes != st->file_bytes || memcmp(hash, st->file_sha256, sizeof hash) != 0))
+		finding(v, first_seq, "the segment's file is not the one that was sealed");
+	if (rc == RC_OK && fstat(fd, &file) == 0 && (file.st_mode & 0222) != 0)
+		say(v, true, first_seq, "the segment is sealed, but its file is not read-only");
+	segment_release(s);
+	return rc;
+}
+
 static enum rc
 check_record(struct verifier *v, struct segment *s, MDB_txn *txn, uint64_t seq, struct err *e)
 {
@@ -88,9 +169,11 @@ check_record(struct verifier *v, struct segment *s, MDB_txn *txn, uint64_t seq, 
 		finding(v, seq, e->text);
 	}
 	v->report->checked_events++;
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		check_claims(v, s->first_seq, &record);
 		return RC_OK;
-	v->chain_known = false;
+	}
+	v->chain_known = v->tree_known = false;
 	return rc == RC_NOTFOUND || rc == RC_CORRUPT || rc == RC_INVALID ? RC_OK : rc;
 }
 
@@ -115,7 +198,8 @@ check_step(struct verifier *v, size_t index, uint64_t *seq, uint64_t last, bool 
 		if (v->chain_known && memcmp(v->chain, s->prev_chain, STORE_CHAIN_BYTES) != 0)
 			finding(v, 0, "a segment does not continue the chain of the one before");
 		memcpy(v->chain, s->prev_chain, STORE_CHAIN_BYTES);
-		v->chain_known = true;
+		v->chain_known = v->tree_known = true;
+		v->tree = (struct tree){ 0 };
 	}
 	rc = segment_range(s, txn, &first, &segment_last, e);
 	for (size_t i = 0; rc == RC_OK && i < STEP_RECORDS && *seq <= segment_last && *seq <= last &&
@@ -163,14 +247,16 @@ check_all(struct verifier *v, uint64_t first, uint64_t last, struct err *e)
 		rc = check_step(v, index, &seq, last, &end, e);
 		if (rc == RC_CORRUPT) {
 			finding(v, 0, e->text);
-			v->chain_known = false;
+			v->chain_known = v->tree_known = false;
 			rc = RC_OK;
 			end = true;
 		}
-		if (rc != RC_OK || !end || seq > last)
+		if (rc != RC_OK || !end)
 			continue;
 		if (index + 1 == r->count)
 			rc = reader_refresh(r, e);
+		if (rc == RC_OK && v->sealed_wanted && index + 1 < r->count && first <= r->firsts[index])
+			rc = check_seal(v, r->firsts[index], seq - 1, e);
 		if (++index < r->count && r->firsts[index] != seq) {
 			finding(v, seq, "records between two segments are missing");
 			v->chain_known = false;
@@ -192,43 +278,83 @@ check_end(struct verifier *v, uint64_t head, uint64_t last)
 			"the log ends before what was acknowledged: its newest part is lost");
 }
 
-enum rc
-verify_run(const char *dir, uint64_t first, uint64_t last, bool records_only, store_finding_fn found,
-	void *context, struct store_verify_report *report, struct err *e)
+/* What was signed must be there, when the end was looked at. */
+static void
+check_signed_end(struct verifier *v, uint64_t last)
 {
-	struct verifier v = { .found = found, .context = context, .report = report };
+	const struct signed_claims *c = &v->claims;
+	if (c->count == 0 || last != UINT64_MAX)
+		return;
+	uint64_t seq = c->by_seq[c->count - 1]->seq;
+	if (seq > v->report->last_seq)
+		finding(v, seq, "the record was signed, but the log ends before it: its newest part is lost");
+}
+
+static enum rc
+open_all(struct verifier *v, const struct store_verify_options *options, enum verify_scope scope,
+	struct err *e)
+{
+	v->sealed_wanted = scope != VERIFY_RECORDS;
+	/* Signed statements first, then the log: it is never behind what was signed earlier. */
+	enum rc rc = scope == VERIFY_RECORDS
+		? RC_OK
+		: claims_read(&v->claims, options->dir, v->kept, say, v, e);
+	if (rc == RC_OK)
+		rc = store_reader_open(&v->reader, options->dir, e);
+	if (rc != RC_OK || scope == VERIFY_RECORDS)
+		return rc;
+	if (scope == VERIFY_ALL)
+		claims_check(&v->claims, segment_set_log_id(v->reader->set), options->key, say, v);
+	rc = index_view_open(&v->index, options->dir, e);
+	if (rc == RC_CORRUPT)
+		finding(v, 0, "the dedupe index is damaged; remove index.mdb while stopped");
+	return rc == RC_CORRUPT || rc == RC_NOTFOUND ? RC_OK : rc;
+}
+
+enum rc
+verify_run(const struct store_verify_options *options, enum verify_scope scope,
+	struct store_verify_report *report, struct err *e)
+{
+	struct verifier v = { .found = options->found, .warned = options->warned,
+		.context = options->context, .report = report };
+	uint64_t first = options->first, last = options->last == 0 ? UINT64_MAX : options->last;
 	*report = (struct store_verify_report){ 0 };
 	v.a = arena_new((size_t)1 << 20);
-	uint64_t head = records_only ? 0 : dir_read_head(dir);
-	enum rc rc = store_reader_open(&v.reader, dir, e);
+	v.kept = arena_new(4096);
+	uint64_t head = scope == VERIFY_RECORDS ? 0 : dir_read_head(options->dir);
+	enum rc rc = open_all(&v, options, scope, e);
 	if (rc != RC_OK)
-		goto done;
-	if (!records_only)
-		rc = index_view_open(&v.index, dir, e);
-	if (rc == RC_CORRUPT)
-		finding(&v, 0, "the dedupe index is damaged; remove index.mdb while stopped");
-	if (rc != RC_OK && rc != RC_CORRUPT && rc != RC_NOTFOUND)
 		goto done;
 	if (first <= 1)
 		first = v.reader->count > 0 ? v.reader->firsts[0] : 1;
-	if (last == 0)
-		last = UINT64_MAX;
 	rc = check_all(&v, first, last, e);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		check_end(&v, head, last);
+		check_signed_end(&v, last);
+	}
 	if (rc == RC_OK && report->error_count > 0)
 		rc = err_set(e, RC_CORRUPT, "log.damaged", "%" PRIu64 " findings in %s", report->error_count,
-			dir);
+			options->dir);
 done:
 	index_view_close(v.index);
 	store_reader_close(v.reader);
+	arena_free(v.kept);
 	arena_free(v.a);
 	return rc;
+}
+
+enum rc
+store_verify_with(const struct store_verify_options *options, struct store_verify_report *report,
+	struct err *e)
+{
+	return verify_run(options, VERIFY_ALL, report, e);
 }
 
 enum rc
 store_verify(const char *dir, uint64_t first, uint64_t last, store_finding_fn found, void *context,
 	struct store_verify_report *report, struct err *e)
 {
-	return verify_run(dir, first, last, false, found, context, report, e);
+	const struct store_verify_options options = { .dir = dir, .first = first, .last = last,
+		.found = found, .context = context };
+	return verify_run(&options, VERIFY_ALL, report, e);
 }

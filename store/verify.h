@@ -4,9 +4,38 @@
 
 #include "store/store.h"
 
-/* store_verify, with a choice: records_only leaves out what only a stopped or finished writer
- * guarantees or can mend by itself, the dedupe index and head. */
-enum rc verify_run(const char *dir, uint64_t first, uint64_t last, bool records_only,
-	store_finding_fn found, void *context, struct store_verify_report *report, struct err *e) MUST_CHECK;
+/* How much of it. */
+enum verify_scope {
+	VERIFY_ALL,
+	VERIFY_PART,    /* one part of a whole: leaves out what concerns the whole */
+	VERIFY_RECORDS, /* leaves out also what only a stopped or finished writer guarantees or can mend by
+			 * itself: the dedupe index, head, signed statements */
+};
+
+enum rc verify_run(const struct store_verify_options *options, enum verify_scope scope,
+	struct store_verify_report *report, struct err *e) MUST_CHECK;
+
+/* ---- the signed statements, for verify ---- */
+
+/* What was signed about records, by rising number; and what to say about the ledger as a whole. */
+struct signed_claims {
+	const struct store_statement **by_seq; /* STORE_CHECKPOINT and STORE_SEAL */
+	size_t count;
+	struct ledger_view *view; /* NULL: there is no ledger */
+};
+
+typedef void (*verify_say_fn)(void *context, bool warning, uint64_t seq, const char *text);
+
+/* Reads the ledger of dir into a. A ledger that is none is said, not an error. */
+enum rc claims_read(struct signed_claims *c, const char *dir, struct arena *a, verify_say_fn say,
+	void *context, struct err *e) MUST_CHECK;
+
+/* Checks every signature and that each key was introduced by the one before; key: as in
+ * store_verify_options. */
+void claims_check(const struct signed_claims *c, const unsigned char log_id[STORE_LOG_ID_BYTES],
+	const unsigned char *key, verify_say_fn say, void *context);
+
+/* The newest seal of the segment, or NULL. */
+const struct store_statement *claims_seal(const struct signed_claims *c, uint64_t first_seq);
 
 #endif

@@ -247,6 +247,7 @@ accept_commit(struct store *s, const struct commit *c)
 	s->segment_last = s->last_seq = c->last_seq;
 	s->last_at_us = c->last_at_us;
 	memcpy(s->chain, c->chain, STORE_CHAIN_BYTES);
+	keeper_committed(s->keeper, s->last_seq, s->chain);
 	publish(s);
 }
 
@@ -264,6 +265,7 @@ writer_roll(struct store *s, struct err *e)
 	segment_release(s->segment);
 	s->segment = next;
 	s->segment_last = 0;
+	keeper_rolled(s->keeper);
 	trainer_kick(s->trainer);
 	return RC_OK;
 }

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "store/index.h"
+#include "store/keeper.h"
 #include "store/trainer.h"
 
 /* What the files of the writing side share. */
@@ -35,6 +36,7 @@ struct store {
 	struct segment_set *set;
 	struct packer *packer;
 	struct trainer *trainer;
+	struct keeper *keeper;
 
 	/* Guarded by lock. */
 	pthread_mutex_t lock;

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_SEAL_H
+#define STORE_SEAL_H
+
+#include "store/segment.h"
+#include "store/tree.h"
+
+/* What is signed about a segment, read from the segment itself, so that it can be done at any time after
+ * the last record was written. */
+
+/* A hash tree that follows the end of a segment. */
+struct seal_tree {
+	uint64_t first_seq; /* of the segment; 0: nothing read yet */
+	uint64_t next_seq;  /* the next leaf to add */
+	unsigned char chain[STORE_CHAIN_BYTES]; /* of next_seq - 1 */
+	struct tree tree;
+};
+
+/* Asked between two read transactions: whether to give up. */
+typedef bool (*seal_stop_fn)(void *context);
+
+/* Brings t up to record seq of s, some thousand records per read transaction. Records' checksums are
+ * checked, what the file holds besides is not. path: as in tree_add, NULL when t goes on from before.
+ * RC_CORRUPT: a record is damaged or missing. RC_AGAIN: stop said so. */
+enum rc seal_tree_follow(struct seal_tree *t, struct segment *s, uint64_t seq, struct tree_path *path,
+	seal_stop_fn stop, void *context, struct err *e) MUST_CHECK;
+
+/* Fills everything of a STORE_SEAL but key, time and signature, from a segment that is not written to
+ * any more. Errors as above; RC_NOTFOUND: the segment is empty; RC_IO. */
+enum rc seal_describe(struct segment *s, struct store_statement *st, seal_stop_fn stop, void *context,
+	struct err *e) MUST_CHECK;
+
+/* Takes the write permissions off the segment's file, durably. */
+enum rc seal_protect(const struct segment *s, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/ledger.h"
+#include "store/verify.h"
+
+static int
+by_seq(const void *a, const void *b)
+{
+	const struct store_statement *x = *(const struct store_statement *const *)a,
+				     *y = *(const struct store_statement *const *)b;
+	return x->seq != y->seq ? (x->seq > y->seq) - (x->seq < y->seq)
+				: (x->line > y->line) - (x->line < y->line);
+}
+
+enum rc
+claims_read(struct signed_claims *c, const char *dir, struct arena *a, verify_say_fn say, void *context,
+	struct err *e)
+{
+	struct ledger_view *v = arena_zalloc(a, sizeof *v);
+	*c = (struct signed_claims){ 0 };
+	enum rc rc = ledger_read(dir, a, v, e);
+	if (rc == RC_CORRUPT)
+		say(context, false, 0, e->text);
+	if (rc == RC_CORRUPT || rc == RC_NOTFOUND)
+		return RC_OK;
+	if (rc != RC_OK)
+		return rc;
+	c->view = v;
+	c->by_seq = arena_alloc(a, (v->count + 1) * sizeof *c->by_seq);
+	for (size_t i = 0; i < v->count; i++) {
+		if (v->statements[i].kind != STORE_KEY)
+			c->by_seq[c->count++] = &v->statements[i];
+	}
+	qsort(c->by_seq, c->count, sizeof *c->by_seq, by_seq);
+	return RC_OK;
+}
+
+/* Which key speaks at some line. */
+struct speaker {
+	const unsigned char *wanted; /* NULL: any will do */
+	unsigned char key[ED25519_KEY_BYTES];
+	bool known, trusted;
+	size_t trusted_count; /* statements that go back to wanted */
+};
+
+/* A new key is introduced by the one before, or by nobody, as the first one is. */
+static void
+take_key(struct speaker *s, const struct store_statement *st, verify_say_fn say, void *context)
+{
+	char text[128];
+	bool passed_on = s->known && memcmp(st->key, s->key, sizeof s->key) == 0;
+	if (s->known && !passed_on) {
+		snprintf(text, sizeof text,
+			"line %" PRIu64 " of checkpoints brings a key that the one before did not sign",
+			st->line);
+		say(context, true, 0, text);
+	}
+	s->trusted = (passed_on && s->trusted) ||
+		(s->wanted != NULL && memcmp(s->wanted, st->new_key, sizeof s->key) == 0);
+	memcpy(s->key, st->new_key, sizeof s->key);
+	s->known = true;
+}
+
+static void
+check_one(struct speaker *s, const struct store_statement *st, const unsigned char *log_id,
+	verify_say_fn say, void *context)
+{
+	char text[128];
+	const char *wrong = NULL;
+	if (!ledger_signed(log_id, st))
+		wrong = "is not signed as it says";
+	else if (st->kind == STORE_KEY)
+		take_key(s, st, say, context);
+	else if (!s->known || memcmp(s->key, st->key, sizeof s->key) != 0)
+		wrong = "is signed by a key that was not introduced";
+	else if (s->trusted)
+		s->trusted_count++;
+	else if (s->wanted != NULL)
+		wrong = "does not go back to the given key";
+	if (wrong == NULL)
+		return;
+	snprintf(text, sizeof text, "line %" PRIu64 " of checkpoints %s", st->line, wrong);
+	say(context, false, st->seq, text);
+}
+
+void
+claims_check(const struct signed_claims *c, const unsigned char log_id[STORE_LOG_ID_BYTES],
+	const unsigned char *key, verify_say_fn say, void *context)
+{
+	struct speaker s = { .wanted = key };
+	const struct ledger_view *v = c->view;
+	if (v == NULL)
+		say(context, key == NULL, 0, "there are no signed checkpoints; the next start makes one");
+	if (v == NULL)
+		return;
+	for (size_t i = 0; i < v->count; i++)
+		check_one(&s, &v->statements[i], log_id, say, context);
+	if (v->bad_lines > 0)
+		say(context, false, 0, "there are lines in checkpoints that say nothing");
+	if (v->torn)
+		say(context, true, 0, "the last line of checkpoints is not finished");
+	if (key != NULL && s.trusted_count == 0)
+		say(context, false, 0, "no checkpoint goes back to the given key");
+}
+
+const struct store_statement *
+claims_seal(const struct signed_claims *c, uint64_t first_seq)
+{
+	const struct store_statement *found = NULL;
+	for (size_t i = 0; i < c->count; i++) {
+		const struct store_statement *st = c->by_seq[i];
+		if (st->kind == STORE_SEAL && st->first_seq == first_seq &&
+			(found == NULL || st->line > found->line))
+			found = st;
+	}
+	return found;
+}
