@@ -84,6 +84,29 @@ cmd_stop_fd(struct err *e)
 	return fd;
 }
 
+int
+cmd_hangup_fd(struct err *e)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	int failed = pthread_sigmask(SIG_BLOCK, &set, NULL);
+	int fd = failed == 0 ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
+	if (fd < 0)
+		err_sys(e, RC_IO, NULL, failed == 0 ? errno : failed, "cannot watch for SIGHUP");
+	return fd;
+}
+
+bool
+cmd_take_hangup(int hangup_fd)
+{
+	struct signalfd_siginfo info;
+	bool any = false;
+	while (read(hangup_fd, &info, sizeof info) == sizeof info)
+		any = true;
+	return any;
+}
+
 bool
 cmd_stopped(int stop_fd)
 {
@@ -96,6 +119,7 @@ cmd_unblock_signals(void)
 {
 	sigset_t set;
 	stop_signals(&set);
+	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	struct sigaction standard = { .sa_handler = SIG_DFL };
 	sigaction(SIGPIPE, &standard, NULL);

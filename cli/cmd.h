@@ -27,10 +27,17 @@ int cmd_flush(int code);
  * process inherits the blocked signals and must unblock them (cmd_unblock_signals). */
 int cmd_stop_fd(struct err *e);
 
+/* Blocks SIGHUP like the others and returns a descriptor that becomes readable when it arrives; -1 with
+ * *e set. For commands that reload; before any thread is started; the caller closes it. */
+int cmd_hangup_fd(struct err *e);
+
+/* Whether SIGHUP came since the last call. */
+bool cmd_take_hangup(int hangup_fd);
+
 /* Whether a stop was asked for; -1 never is. */
 bool cmd_stopped(int stop_fd);
 
-/* Undoes the blocking of cmd_stop_fd, in a child process between fork and exec. */
+/* Undoes the blocking of cmd_stop_fd and cmd_hangup_fd, in a child process between fork and exec. */
 void cmd_unblock_signals(void);
 
 /* Rewrites the progress line on stderr when that is a terminal; otherwise does nothing. */

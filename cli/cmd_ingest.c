@@ -12,11 +12,16 @@
 
 /* Until a signal comes or the log's writer has stopped for good. */
 static enum rc
-serve(struct ingest *in, struct store *store, int stop_fd, struct err *e)
+serve(struct ingest *in, struct store *store, int stop_fd, int hangup_fd, struct err *e)
 {
-	struct pollfd p = { .fd = stop_fd, .events = POLLIN };
+	struct pollfd p[] = {
+		{ .fd = stop_fd, .events = POLLIN },
+		{ .fd = hangup_fd, .events = POLLIN },
+	};
 	enum rc health = RC_OK;
-	while (poll(&p, 1, SERVICES_WATCH_MS) <= 0) {
+	while (poll(p, COUNT_OF(p), SERVICES_WATCH_MS) <= 0 || p[0].revents == 0) {
+		if (cmd_take_hangup(hangup_fd))
+			services_reload(in, true);
 		enum rc rc = services_watch(in, store, &health, e);
 		if (rc != RC_OK)
 			return rc;
@@ -25,7 +30,7 @@ serve(struct ingest *in, struct store *store, int stop_fd, struct err *e)
 }
 
 static int
-receive(const struct config *c, struct store *store, int stop_fd)
+receive(const struct config *c, struct store *store, int stop_fd, int hangup_fd)
 {
 	struct ingest *in = NULL;
 	struct err e = { 0 };
@@ -40,7 +45,7 @@ receive(const struct config *c, struct store *store, int stop_fd)
 	if (ingest_source_count(in) == 0)
 		LOG_WARN("ingest.source", F_S("error", "no source yet; run: hooklog source add"));
 	/* The log's writer has said itself why it stopped. */
-	if (serve(in, store, stop_fd, &e) != RC_OK)
+	if (serve(in, store, stop_fd, hangup_fd, &e) != RC_OK)
 		code = EXIT_LOG;
 	LOG_INFO("ingest.stopping", F_S("address", ingest_address(in)));
 	if (ingest_drain(in, DRAIN_MS, &e) != RC_OK)
@@ -58,8 +63,9 @@ run_ingest(const struct cli_call *call)
 	struct store *store = NULL;
 	struct config c;
 	struct err e = { 0 };
-	int code = EXIT_FAILED, stop_fd = -1;
-	if (config_load(&c, call, a, NULL, &e) != RC_OK || (stop_fd = cmd_stop_fd(&e)) < 0) {
+	int code = EXIT_FAILED, stop_fd = -1, hangup_fd = -1;
+	if (config_load(&c, call, a, NULL, &e) != RC_OK || (stop_fd = cmd_stop_fd(&e)) < 0 ||
+		(hangup_fd = cmd_hangup_fd(&e)) < 0) {
 		code = cmd_fail(&e);
 		goto done;
 	}
@@ -67,11 +73,13 @@ run_ingest(const struct cli_call *call)
 		code = cmd_fail(&e);
 		goto done;
 	}
-	code = receive(&c, store, stop_fd);
+	code = receive(&c, store, stop_fd, hangup_fd);
 done:
 	store_close(store);
 	if (stop_fd >= 0)
 		close(stop_fd);
+	if (hangup_fd >= 0)
+		close(hangup_fd);
 	arena_free(a);
 	return code;
 }
@@ -87,6 +95,7 @@ const struct cli_command cmd_ingest = {
 		   "\n"
 		   "Runs in the foreground until SIGINT or SIGTERM, then answers what is in\n"
 		   "flight and ends. Sources added or changed meanwhile are taken up within a\n"
-		   "second. Exit code 5: the log cannot be opened or its writer has stopped.\n",
+		   "second; SIGHUP reads all of them again, for secrets that are kept elsewhere\n"
+		   "or handed over by systemd. Exit code 5: the log cannot be opened or its writer has stopped.\n",
 	.run = run_ingest,
 };

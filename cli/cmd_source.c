@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "base/limits.h"
 #include "cli/cmd.h"
 #include "cli/commands.h"
@@ -23,8 +24,9 @@ put_source(struct buf *out, const struct source *source, bool json)
 		buf_put_json(out, bytes_str(source->name));
 		buf_put_str(out, ",\"provider\":");
 		buf_put_json(out, bytes_str(source->provider->name));
-		buf_printf(out, ",\"path\":\"/in/%s\",\"signed\":%s,\"keys\":[", source->name,
-			source->allow_unsigned ? "false" : "true");
+		buf_printf(out, ",\"path\":\"/in/%s\",\"signed\":%s,\"disabled\":%s,\"keys\":[",
+			source->name, source->allow_unsigned ? "false" : "true",
+			source->disabled ? "true" : "false");
 		for (size_t i = 0; i < source->secret_count; i++) {
 			buf_printf(out, "%s{\"id\":\"%s\",\"secret_file\":", i == 0 ? "" : ",",
 				source->secrets[i].key_id);
@@ -40,7 +42,7 @@ put_source(struct buf *out, const struct source *source, bool json)
 		buf_put_str(out, "unsigned");
 	for (size_t i = 0; i < source->secret_count; i++)
 		buf_printf(out, "%s%s", i == 0 ? "keys " : ", ", source->secrets[i].key_id);
-	buf_put_char(out, '\n');
+	buf_put_str(out, source->disabled ? "  disabled\n" : "\n");
 }
 
 static int
@@ -56,7 +58,7 @@ run_list(const struct cli_call *call)
 		code = cmd_fail(&e);
 		goto done;
 	}
-	if (sources_load(&sources, c.sources_dir, &e) != RC_OK) {
+	if (sources_look(&sources, c.sources_dir, &e) != RC_OK) {
 		cmd_fail(&e);
 		code = EXIT_CONFIG;
 		goto done;
@@ -76,6 +78,30 @@ done:
 	return code;
 }
 
+/* The arguments behind the name: what the provider is to be told. */
+static enum rc
+take_options(const struct cli_call *call, struct source_pairs *pairs, struct arena *a,
+	struct err *e)
+{
+	for (size_t i = 1; i < call->arg_count; i++) {
+		const char *equals = strchr(call->args[i], '=');
+		if (equals == NULL || equals == call->args[i])
+			return err_set(e, RC_INVALID, "ingest.source",
+				"\"%s\" is no option of a provider; write KEY=VALUE",
+				call->args[i]);
+		const struct bytes name = { (const unsigned char *)call->args[i],
+			(size_t)(equals - call->args[i]) };
+		if (strpbrk(call->args[i], "\r\n;#[") != NULL)
+			return err_set(e, RC_INVALID, "ingest.source",
+				"\"%s\" has a character that ends a value in the .conf",
+				call->args[i]);
+		enum rc rc = source_pairs_add(pairs, arena_string(a, name), equals + 1, a, e);
+		if (rc != RC_OK)
+			return rc;
+	}
+	return RC_OK;
+}
+
 static int
 run_add(const struct cli_call *call)
 {
@@ -89,11 +115,14 @@ run_add(const struct cli_call *call)
 		.provider = provider->given ? provider->text : "github",
 		.allow_unsigned = cli_option(call, "allow-unsigned")->given,
 	};
+	struct source_pairs pairs = { .count = 0 };
 	const char *secret_path = NULL;
 	struct config c;
 	struct err e = { 0 };
 	int code = EXIT_DONE;
-	if (config_load(&c, call, a, NULL, &e) != RC_OK) {
+	plan.options = &pairs;
+	if (config_load(&c, call, a, NULL, &e) != RC_OK ||
+		take_options(call, &pairs, a, &e) != RC_OK) {
 		code = cmd_fail(&e);
 		goto done;
 	}
@@ -154,13 +183,16 @@ send_ping(const struct source *source, const char *url, struct arena *a,
 	struct http_header headers[PROVIDER_PING_HEADERS];
 	struct http_client *client = NULL;
 	const struct http_options options = { 0 };
-	struct bytes secret = { NULL, 0 };
-	if (source->secret_count > 0)
-		secret = source->secrets[0].value;
-	source->provider->ping(secret, a, &ping);
+	enum rc rc = source->provider->ping(
+		source->setup, source_signing_secret(source, clock_now_us()), a, &ping, e);
+	if (rc != RC_OK)
+		return rc;
+	if (ping.query.len > 0)
+		url = arena_printf(a, "%s%c%.*s", url, strchr(url, '?') == NULL ? '?' : '&',
+			(int)ping.query.len, (const char *)ping.query.data);
 	for (size_t i = 0; i < ping.header_count; i++)
 		headers[i] = (struct http_header){ ping.headers[i].name, ping.headers[i].value };
-	enum rc rc = http_client_new(&client, &options, e);
+	rc = http_client_new(&client, &options, e);
 	if (rc == RC_OK)
 		rc = http_request(
 			client, "POST", url, headers, ping.header_count, ping.body, response, e);
@@ -221,17 +253,19 @@ static const struct cli_option test_options[] = {
 
 const struct cli_command cmd_source_add = {
 	.name = "source add",
-	.args_help = "NAME",
+	.args_help = "NAME [KEY=VALUE...]",
 	.args_min = 1,
-	.args_max = 1,
+	.args_max = CLI_ARGS_MAX - 1,
 	.summary = "Make a named endpoint and its secret.",
 	.details = "Deliveries go to /in/NAME. The secret is written to a file that only its\n"
 		   "owner can read, and is never printed; a running receiver takes the source\n"
-		   "up within a second.\n"
+		   "up within a second. Some providers make the secret themselves: give it with\n"
+		   "--secret-file.\n"
 		   "\n"
-		   "To rotate a secret, put the new one into another file, add a second line\n"
-		   "secret_file to the source's .conf, change the sender, then remove the\n"
-		   "first.\n",
+		   "KEY=VALUE are options of the provider, such as scheme=signing-token of\n"
+		   "gitlab; docs/providers has a page for each.\n"
+		   "\n"
+		   "`source rotate` replaces the secret, `source show` tells all about a source.\n",
 	.options = add_options,
 	.option_count = COUNT_OF(add_options),
 	.run = run_add,

@@ -22,7 +22,7 @@
 struct up {
 	struct arena *a;
 	struct config config;
-	int stop_fd;
+	int stop_fd, hangup_fd;
 	struct cluster *cluster; /* NULL when a database is configured */
 	struct store *store;
 	struct ingest *ingest;
@@ -117,11 +117,13 @@ send_ping(struct up *up, const struct source *source, const char *url, struct ht
 	const struct http_options options = { .user_agent = "hooklog-up" };
 	struct http_header headers[PROVIDER_PING_HEADERS];
 	struct http_client *client = NULL;
-	source->provider->ping(source->secret_count > 0 ? source->secrets[0].value : (struct bytes){ NULL, 0 },
-		up->a, &ping);
+	enum rc rc = source->provider->ping(source->setup, source_signing_secret(source, clock_now_us()),
+		up->a, &ping, e);
+	if (rc != RC_OK)
+		return rc;
 	for (size_t i = 0; i < ping.header_count; i++)
 		headers[i] = (struct http_header){ ping.headers[i].name, ping.headers[i].value };
-	enum rc rc = http_client_new(&client, &options, e);
+	rc = http_client_new(&client, &options, e);
 	if (rc == RC_OK)
 		rc = http_request(client, "POST", url, headers, ping.header_count, ping.body, answer, e);
 	http_client_free(client);
@@ -247,6 +249,8 @@ watch(struct up *up, struct err *e)
 	enum rc health = RC_OK;
 	struct pollfd fd = { .fd = up->stop_fd, .events = POLLIN };
 	while (poll(&fd, 1, SERVICES_WATCH_MS) <= 0) {
+		if (cmd_take_hangup(up->hangup_fd))
+			services_reload(up->ingest, true);
 		enum rc rc = services_watch(up->ingest, up->store, &health, e);
 		if (rc != RC_OK)
 			return rc;
@@ -274,6 +278,10 @@ start(struct up *up, const struct cli_call *call, struct err *e)
 		up->stop_fd = cmd_stop_fd(e);
 		rc = up->stop_fd < 0 ? e->rc : RC_OK;
 	}
+	if (rc == RC_OK) {
+		up->hangup_fd = cmd_hangup_fd(e);
+		rc = up->hangup_fd < 0 ? e->rc : RC_OK;
+	}
 	if (rc == RC_OK)
 		rc = fs_mkdir(up->config.data_dir, e);
 	/* The log is the first thing to hold: its lock tells a second `up` on the same folder to go. */
@@ -295,7 +303,7 @@ start(struct up *up, const struct cli_call *call, struct err *e)
 static int
 run_up(const struct cli_call *call)
 {
-	struct up up = { .a = arena_new(64 * 1024), .stop_fd = -1, .projector_stop_fd = -1 };
+	struct up up = { .a = arena_new(64 * 1024), .stop_fd = -1, .hangup_fd = -1, .projector_stop_fd = -1 };
 	struct err e;
 	enum rc rc = start(&up, call, &e);
 	if (rc == RC_OK && up.first_start)
@@ -318,6 +326,8 @@ run_up(const struct cli_call *call)
 		LOG_INFO("up.stopped", F_S("dir", up.config.data_dir));
 	if (up.stop_fd >= 0)
 		close(up.stop_fd);
+	if (up.hangup_fd >= 0)
+		close(up.hangup_fd);
 	arena_free(up.a);
 	return code;
 }

@@ -24,10 +24,19 @@
 	X(project_rebuild)                                                                         \
 	X(project_run)                                                                             \
 	X(project_status)                                                                          \
+	X(quarantine_admit)                                                                        \
+	X(quarantine_drop)                                                                         \
+	X(quarantine_list)                                                                         \
+	X(quarantine_show)                                                                         \
 	X(replay)                                                                                  \
 	X(simulate)                                                                                \
 	X(source_add)                                                                              \
+	X(source_disable)                                                                          \
+	X(source_enable)                                                                           \
 	X(source_list)                                                                             \
+	X(source_remove)                                                                           \
+	X(source_rotate)                                                                           \
+	X(source_show)                                                                             \
 	X(source_test)                                                                             \
 	X(up)
 

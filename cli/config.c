@@ -39,6 +39,11 @@ const struct cfg_key config_keys[] = {
 	{ ROW("ingest.keep_alive", CFG_BOOL, ingest_keep_alive), .fallback = "false",
 		.help = "Whether a connection serves more than one request; only for trusted senders, "
 			"such as a reverse proxy." },
+	{ ROW("quarantine.bytes_max", CFG_U64, quarantine_bytes_max), .fallback = "64MiB", .max = GIB,
+		.help = "Size of the file that keeps refused deliveries, the newest of them; it is made "
+			"when the first one comes. Bodies up to an eighth of it are kept. 0: none are." },
+	{ ROW("quarantine.requests_per_second_max", CFG_U64, quarantine_requests_per_second_max),
+		.fallback = "10", .max = 1000, .help = "Refused deliveries that are kept in a second." },
 	{ ROW("store.segment_bytes_max", CFG_U64, store_segment_bytes_max), .fallback = "1GiB",
 		.min = MIB, .max = 64 * GIB, .help = "A log segment that grew to this is sealed." },
 	{ ROW("store.segment_age_s_max", CFG_U64, store_segment_age_s_max), .fallback = "7d",
@@ -47,14 +52,14 @@ const struct cfg_key config_keys[] = {
 		.max = 1000000, .help = "Events waiting for the log's writer; more are answered 503." },
 	{ ROW("store.commit_events_max", CFG_U64, store_commit_events_max), .fallback = "1024",
 		.min = 1, .max = 1024, .help = "Events one commit of the log takes at most." },
+	{ ROW("store.checkpoint_interval_s", CFG_U64, store_checkpoint_interval_s), .fallback = "1h",
+		.min = 1, .max = 86400 * 7,
+		.help = "Time between two signed checkpoints of the log while events arrive." },
 	{ ROW("postgres.url", CFG_STRING, postgres_url), .fallback = "",
 		.help = "Connection string or URL for libpq. Empty: DATABASE_URL, else libpq's own "
 			"variables (PGHOST, PGSERVICE, ...)." },
 	{ ROW("projector.dir", CFG_STRING, projector_dir), .fallback = "",
 		.help = "Folder of projection files used beside the built-in ones. Empty: none." },
-	{ ROW("store.checkpoint_interval_s", CFG_U64, store_checkpoint_interval_s), .fallback = "1h",
-		.min = 1, .max = 86400 * 7,
-		.help = "Time between two signed checkpoints of the log while events arrive." },
 	{ ROW("projector.batch_events_max", CFG_U64, projector_batch_events_max), .fallback = "1000",
 		.min = 1, .max = 100000, .help = "Events applied to the tables in one transaction." },
 	{ ROW("projector.batch_bytes_max", CFG_U64, projector_batch_bytes_max), .fallback = "32MiB",
@@ -151,6 +156,7 @@ config_load(struct config *c, const struct cli_call *call, struct arena *a,
 	take_database_url(c, &t, a);
 	c->log_dir = arena_printf(a, "%s/log", c->data_dir);
 	c->sources_dir = arena_printf(a, "%s/sources", c->data_dir);
+	c->quarantine_dir = arena_printf(a, "%s/quarantine", c->data_dir);
 	c->cluster_dir = arena_printf(a, "%s/postgres", c->data_dir);
 	/* base/log.h reads its level from there. No other thread runs yet. */
 	if (setenv("HOOKLOG_LOG_LEVEL", c->log_level, 1) != 0)

@@ -17,18 +17,21 @@ struct config {
 	uint64_t ingest_in_flight_bytes_max;
 	uint64_t ingest_request_timeout_ms;
 	bool ingest_keep_alive;
+	uint64_t quarantine_bytes_max;
+	uint64_t quarantine_requests_per_second_max;
 	uint64_t store_segment_bytes_max;
 	uint64_t store_segment_age_s_max;
 	uint64_t store_queue_events_max;
 	uint64_t store_commit_events_max;
+	uint64_t store_checkpoint_interval_s;
 	const char *postgres_url;
 	const char *projector_dir;
-	uint64_t store_checkpoint_interval_s;
 	uint64_t projector_batch_events_max;
 	uint64_t projector_batch_bytes_max;
 	/* Derived from data_dir. */
 	const char *log_dir;
 	const char *sources_dir;
+	const char *quarantine_dir;
 	const char *cluster_dir;
 };
 
@@ -37,7 +40,7 @@ extern const size_t config_key_count;
 
 /* Where a value came from, by row, for `config show --origin`. */
 struct config_origins {
-	enum cfg_origin of[32];
+	enum cfg_origin of[96];
 };
 
 /* Reads defaults, file (--config, else HOOKLOG_CONFIG, else <data>/hooklog.conf when it exists),

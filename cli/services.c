@@ -62,6 +62,9 @@ services_start_ingest(const struct config *c, struct store *s, struct arena *a, 
 		.keep_alive = c->ingest_keep_alive,
 		.sources_dir = c->sources_dir,
 		.salt_file = arena_printf(a, "%s/redaction.salt", c->data_dir),
+		.quarantine_dir = c->quarantine_dir,
+		.quarantine_bytes_max = c->quarantine_bytes_max,
+		.quarantine_per_second_max = c->quarantine_requests_per_second_max,
 		.log_id = log_id,
 		.store = s };
 	rc = ingest_start(in, &options, e);
@@ -71,12 +74,12 @@ services_start_ingest(const struct config *c, struct store *s, struct arena *a, 
 	return rc;
 }
 
-static void
-reload_sources(struct ingest *in)
+void
+services_reload(struct ingest *in, bool force)
 {
 	struct err e = { 0 };
 	bool changed = false;
-	if (ingest_reload(in, &changed, &e) != RC_OK)
+	if (ingest_reload(in, force, &changed, &e) != RC_OK)
 		log_err("ingest.source", &e);
 	else if (changed)
 		LOG_INFO("ingest.sources", F_U("count", ingest_source_count(in)));
@@ -93,7 +96,8 @@ services_watch(struct ingest *in, struct store *s, enum rc *health, struct err *
 		LOG_INFO("ingest.recovered", F_S("log", "takes events again"));
 	if (*health != RC_OK && *health != RC_FULL && *health != RC_AGAIN)
 		return *health;
-	reload_sources(in);
+	services_reload(in, false);
+	ingest_tick(in);
 	return RC_OK;
 }
 

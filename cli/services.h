@@ -28,6 +28,9 @@ enum rc services_start_ingest(const struct config *c, struct store *s, struct ar
 #define SERVICES_WATCH_MS 500
 enum rc services_watch(struct ingest *in, struct store *s, enum rc *health, struct err *e) MUST_CHECK;
 
+/* Takes up changed sources and logs it; with force (SIGHUP) also unchanged ones. */
+void services_reload(struct ingest *in, bool force);
+
 /* Where the tables are: postgres.url, DATABASE_URL, the PG* environment, or the private cluster of `up`.
  * In a. */
 const char *services_conninfo(const struct config *c, struct arena *a);

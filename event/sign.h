@@ -3,6 +3,7 @@
 #define EVENT_SIGN_H
 
 #include "base/buf.h"
+#include "base/crypto.h"
 
 /* How deliveries are signed: one place for those who check a signature (ingest) and those who make
  * one (replay, simulate). Any thread; nothing is kept. */
@@ -19,5 +20,45 @@ void sign_github(struct bytes secret, struct bytes body, struct buf *out);
  * of either case. Takes the same time for every wrong signature of the right form. An empty secret
  * signs nothing: always false. */
 bool sign_github_matches(struct bytes secret, struct bytes body, struct bytes header_value);
+
+/* ---- Standard Webhooks (standardwebhooks.com, specification 1.0) ---- */
+
+#define SIGN_STANDARD_ID "webhook-id"
+#define SIGN_STANDARD_TIMESTAMP "webhook-timestamp"
+#define SIGN_STANDARD_SIGNATURE "webhook-signature"
+/* How far the timestamp may be from the receiver's clock. */
+#define SIGN_STANDARD_WINDOW_S 300
+
+enum sign_standard_kind {
+	SIGN_STANDARD_V1,  /* HMAC-SHA-256; whsec_ and 24 to 64 bytes in base64 */
+	SIGN_STANDARD_V1A, /* Ed25519; whpk_ and the public key, or whsk_ and seed and public key */
+};
+
+struct sign_standard_key {
+	enum sign_standard_kind kind;
+	bool can_sign;           /* not with a public key */
+	unsigned char bytes[64]; /* V1A: seed, public key */
+	size_t len;
+};
+
+/* What a signature covers: "{id}.{timestamp}.{body}". */
+struct sign_standard_message {
+	struct bytes id, timestamp, body;
+};
+
+/* Reads a key with its prefix. False: it is none. The caller wipes it. */
+bool sign_standard_key_read(struct bytes text, struct sign_standard_key *key);
+
+/* Whether header_value is a list of "version,base64" with single spaces between them that has one to
+ * eight signatures of that kind, each of the right length. Other versions are let pass. */
+bool sign_standard_formed(enum sign_standard_kind kind, struct bytes header_value);
+
+/* Whether such a list has a signature of the message by the key. */
+bool sign_standard_matches(const struct sign_standard_key *key,
+	const struct sign_standard_message *message, struct bytes header_value);
+
+/* Appends "v1," or "v1a," and the signature in base64. False: this key cannot sign. */
+bool sign_standard(const struct sign_standard_key *key,
+	const struct sign_standard_message *message, struct buf *out);
 
 #endif

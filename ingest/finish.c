@@ -6,26 +6,10 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "ingest/compose.h"
 #include "ingest/request.h"
 
 /* The second half of a request: its body is here. */
-
-/* Tries every active secret, also after one matched: the time must not tell which. */
-static bool
-verify(struct request *r, const char **key_id)
-{
-	const struct source *source = r->source;
-	struct bytes body = { r->body, r->body_bytes };
-	bool matched = false;
-	for (size_t i = 0; i < source->secret_count; i++) {
-		bool this_one = source->provider->verify(
-			source->secrets[i].value, body, r->claims.signature);
-		if (this_one && !matched)
-			*key_id = source->secrets[i].key_id;
-		matched |= this_one;
-	}
-	return matched;
-}
 
 static struct bytes
 remote_address(struct request *r)
@@ -50,41 +34,48 @@ remote_address(struct request *r)
 	return bytes_str("");
 }
 
-/* Everything is copied: when the wait for the commit is given up, the HTTP library forgets the
- * request while the store still reads the event. The body's hash is the store's work. */
 static void
-fill_event(struct request *r, const char *key_id)
+fill_events(struct request *r, const char *key_id)
 {
-	struct arena *a = r->arena;
-	const struct source *source = r->source;
-	struct event_header *headers = arena_alloc(a, (r->head.header_count + 1) * sizeof *headers);
-	for (size_t i = 0; i < r->head.header_count; i++) {
-		const struct event_header *from = &r->head.headers[i];
-		headers[i].name = arena_copy(a, from->name);
-		headers[i].value = redact_is_secret(source->provider, from->name)
-					   ? redact_value(r->in->salt, from->value, a)
-					   : arena_copy(a, from->value);
-	}
-	bool is_signed = !source->allow_unsigned;
-	r->event = (struct event){
-		.origin = EVENT_ORIGIN_WEBHOOK,
-		.verified = is_signed ? EVENT_VERIFIED_OK : EVENT_VERIFIED_NONE,
-		.source = bytes_str(source->name),
-		.provider = bytes_str(source->provider->name),
-		.event = arena_copy(a, r->claims.event),
-		.delivery = arena_copy(a, r->claims.delivery),
-		.hook = arena_copy(a, r->claims.hook),
-		.scheme = bytes_str(is_signed ? source->provider->scheme : "none"),
-		.key_id = bytes_str(key_id),
-		.method = bytes_str("POST"),
-		.path = arena_copy(a, r->facts.path),
-		.query = arena_copy(a, r->facts.query),
-		.content_type = arena_copy(a, r->facts.content_type),
-		.remote = remote_address(r),
-		.headers = headers,
+	const struct compose c = { .source = r->source,
+		.content = &r->delivery.content,
+		.headers = r->head.headers,
 		.header_count = r->head.header_count,
+		.path = r->facts.path,
+		.query = r->facts.query,
+		.content_type = r->facts.content_type,
+		.remote = remote_address(r),
 		.body = { r->body, r->body_bytes },
-	};
+		.salt = r->in->salt,
+		.verified = r->source->allow_unsigned ? EVENT_VERIFIED_NONE : EVENT_VERIFIED_OK,
+		.key_id = key_id };
+	compose_events(&c, r->arena, &r->events, &r->event_count);
+	if (r->delivery.content.is_batch)
+		r->results = arena_zalloc(r->arena, (r->event_count + 1) * sizeof *r->results);
+}
+
+enum MHD_Result
+request_quarantine(struct request *r, const struct refusal *no)
+{
+	struct err e = { .rc = RC_OK };
+	uint64_t id = 0;
+	const struct quarantine_refused refused = { .delivery = &r->delivery,
+		.head = &r->head,
+		.facts = &r->facts,
+		.refusal = no,
+		.salt = r->in->salt,
+		.remote = remote_address(r),
+		.body = { r->body, r->body_bytes } };
+	if (r->body_bytes == 0 || !quarantine_wants(r->in->quarantine, r->body_bytes))
+		return request_refuse(r, no);
+	enum rc rc = quarantine_keep(r->in->quarantine, &refused, &id, &e);
+	if (rc == RC_OK)
+		LOG_INFO("ingest.quarantined", F_U("id", id), F_S("source", r->source->name),
+			F_S("reason", no->id));
+	else if (rc != RC_AGAIN && rc != RC_INVALID &&
+		 rate_take(&r->in->refusals, "ingest.quarantine"))
+		LOG_WARN("ingest.quarantine", F_S("error", e.text));
+	return request_refuse(r, no);
 }
 
 static void
@@ -144,6 +135,16 @@ on_stored(const struct store_result *result, void *context)
 	struct request *r = context;
 	settle(r, REQUEST_STORED, result);
 	take_back(r);
+}
+
+/* The same for one event of a batch; the last one wakes. */
+static void
+on_part_stored(size_t index, const struct store_result *result, void *context)
+{
+	struct request *r = context;
+	r->results[index] = *result;
+	if (index + 1 == r->event_count)
+		on_stored(result, context);
 }
 
 void
@@ -209,6 +210,21 @@ refuse_store(struct request *r, enum rc rc, const struct err *e)
 			NULL });
 }
 
+/* {"events":[{"seq":1,"duplicate":false},...]}, in the order they came in. */
+static enum MHD_Result
+answer_batch(struct request *r)
+{
+	struct buf body = buf_new((r->event_count + 1) * 64);
+	buf_put_str(&body, "{\"events\":[");
+	for (size_t i = 0; i < r->event_count; i++)
+		buf_printf(&body, "%s{\"seq\":%" PRIu64 ",\"duplicate\":%s}", i == 0 ? "" : ",",
+			r->results[i].seq, r->results[i].duplicate ? "true" : "false");
+	buf_put_str(&body, "]}\n");
+	enum MHD_Result queued = request_answer(r, 202, buf_cstr(&body), NULL, NULL);
+	buf_free(&body);
+	return queued;
+}
+
 enum MHD_Result
 request_conclude(struct request *r)
 {
@@ -219,31 +235,59 @@ request_conclude(struct request *r)
 		return request_refuse(r, &(struct refusal){ 503, "ingest.busy",
 						 "the log did not answer in time", NULL });
 	const struct store_result *result = &r->result;
+	const struct provider_content *content = &r->delivery.content;
 	if (result->rc != RC_OK)
 		return refuse_store(r, result->rc, &result->err);
+	if (content->is_batch)
+		return answer_batch(r);
 	char body[96], seq[24];
 	snprintf(seq, sizeof seq, "%" PRIu64, result->seq);
 	snprintf(body, sizeof body, "{\"seq\":%s,\"duplicate\":%s}\n", seq,
 		result->duplicate ? "true" : "false");
-	return request_answer(r, 202, body, "X-Hooklog-Seq", seq);
+	const struct request_header header = { "X-Hooklog-Seq", seq };
+	if (content->reply.data != NULL)
+		return request_reply(r, 200, content->reply, content->reply_type, &header, 1);
+	return request_answer(r, 202, body, header.name, header.value);
+}
+
+static enum rc
+submit(struct request *r, struct err *e)
+{
+	if (r->delivery.content.is_batch)
+		return store_submit_batch(
+			r->in->store, r->events, r->event_count, on_part_stored, r, e);
+	return store_submit(r->in->store, r->events, on_stored, r, e);
 }
 
 enum MHD_Result
 request_finish(struct request *r)
 {
 	const char *key_id = "";
+	const struct bytes raw = { r->body, r->body_bytes };
+	struct refusal no;
 	if (atomic_load(&r->in->stopping))
 		return request_refuse(r, &(struct refusal){ 503, "ingest.busy", "stopping", NULL });
-	if (!r->source->allow_unsigned && !verify(r, &key_id))
-		return request_refuse(r, &(struct refusal){ 401, "ingest.signature",
-						 "the signature does not match the body", NULL });
-	fill_event(r, key_id);
+	if (r->delivery.unsigned_ping)
+		return request_answer(r, 200, "{\"stored\":false}\n", NULL, NULL);
+	if (!delivery_verify(&r->delivery, raw, clock_now_us(), &key_id))
+		return request_quarantine(
+			r, &(struct refusal){ 401, "ingest.signature",
+				   "the signature does not match the body", NULL });
+	/* Only now: a stranger must not be able to use up a source's rate. */
+	if (!source_take_turn(r->source, clock_monotonic_us()))
+		return request_refuse(r, &(struct refusal){ 503, "ingest.busy",
+						 "more deliveries than this source may send", NULL });
+	if (!delivery_read_body(&r->delivery, raw, &no))
+		return request_quarantine(r, &no);
+	fill_events(r, key_id);
+	if (r->event_count == 0)
+		return answer_batch(r);
 	lend(r);
 	/* Before the store can call back: what is resumed must have been suspended. */
 	if (r->in->pool)
 		MHD_suspend_connection(r->connection);
 	struct store_result failed = { .rc = RC_OK };
-	failed.rc = store_submit(r->in->store, &r->event, on_stored, r, &failed.err);
+	failed.rc = submit(r, &failed.err);
 	if (failed.rc != RC_OK) {
 		settle(r, REQUEST_STORED, &failed);
 		take_back(r);

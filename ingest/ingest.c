@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "ingest/admit.h"
 #include "ingest/server.h"
 
 #define LISTEN_ID "ingest.listen"
@@ -271,6 +272,8 @@ release(struct ingest *in)
 	pthread_mutex_destroy(&in->refusals.lock);
 	pthread_mutex_destroy(&in->library.lock);
 	crypto_wipe(in->salt, sizeof in->salt);
+	quarantine_free(in->quarantine);
+	free(in->quarantine_dir);
 	free(in->sources_dir);
 	free(in);
 }
@@ -287,6 +290,12 @@ ingest_start(struct ingest **out, const struct ingest_options *o, struct err *e)
 	in->in_flight_bytes_max =
 		o->in_flight_bytes_max > 0 ? o->in_flight_bytes_max : IN_FLIGHT_BYTES_MAX;
 	in->sources_dir = base_strdup(o->sources_dir);
+	const struct quarantine_options quarantine = {
+		.dir = o->quarantine_dir == NULL ? "" : o->quarantine_dir,
+		.bytes_max = o->quarantine_dir == NULL ? 0 : o->quarantine_bytes_max,
+		.per_second_max = o->quarantine_per_second_max };
+	in->quarantine_dir = base_strdup(quarantine.dir);
+	in->quarantine = quarantine_new(&quarantine);
 	snprintf(in->log_id, sizeof in->log_id, "%s", o->log_id == NULL ? "" : o->log_id);
 	pthread_mutex_init(&in->sources_lock, NULL);
 	pthread_mutex_init(&in->lent_lock, NULL);
@@ -324,24 +333,33 @@ ingest_source_count(struct ingest *in)
 }
 
 enum rc
-ingest_reload(struct ingest *in, bool *changed, struct err *e)
+ingest_reload(struct ingest *in, bool force, bool *changed, struct err *e)
 {
 	struct sources *fresh = NULL;
 	uint64_t stamp = sources_stamp(in->sources_dir);
 	if (changed != NULL)
-		*changed = stamp != in->sources_stamp;
-	if (stamp == in->sources_stamp)
+		*changed = force || stamp != in->sources_stamp;
+	if (!force && stamp == in->sources_stamp)
 		return RC_OK;
 	in->sources_stamp = stamp;
 	enum rc rc = sources_load(&fresh, in->sources_dir, e);
 	if (rc != RC_OK)
 		return rc;
+	sources_adopt(fresh, in->sources);
 	pthread_mutex_lock(&in->sources_lock);
 	struct sources *old = in->sources;
 	in->sources = fresh;
 	pthread_mutex_unlock(&in->sources_lock);
 	sources_release(old);
 	return RC_OK;
+}
+
+void
+ingest_tick(struct ingest *in)
+{
+	const struct admit how = { .sources = in->sources, .store = in->store, .salt = in->salt };
+	if (in->quarantine_dir[0] != '\0')
+		admit_answer_all(in->quarantine_dir, &how);
 }
 
 enum rc

@@ -35,6 +35,9 @@ struct ingest_options {
 	bool keep_alive;            /* docs/adr/0007-request-guard.md says when this is safe */
 	const char *sources_dir;    /* made by `source add`; need not exist */
 	const char *salt_file;      /* salt of redacted header values, made when missing */
+	const char *quarantine_dir; /* made when the first request is kept */
+	uint64_t quarantine_bytes_max;      /* 0: no quarantine */
+	uint64_t quarantine_per_second_max; /* requests kept */
 	const char *log_id;         /* of that store, 32 hexadecimal digits; NULL: no loop guard */
 	struct store *store;        /* borrowed until ingest_stop returned */
 };
@@ -55,10 +58,15 @@ const char *ingest_address(const struct ingest *in);
 /* How many sources it serves. */
 size_t ingest_source_count(struct ingest *in);
 
-/* Reads the sources again if their files have changed since; *changed (may be NULL) tells. Requests
- * that have started keep the old ones. On an error the old ones stay in use, and the same error
+/* Reads the sources again if a file in their folder has changed since, or with force in any case:
+ * secrets may lie elsewhere. *changed (may be NULL) tells whether they were read. Requests that have
+ * started keep the old ones. On an error the old ones stay in use, and the same error
  * comes once per change. One thread at a time. RC_INVALID, RC_IO as for ingest_start. */
-enum rc ingest_reload(struct ingest *in, bool *changed, struct err *e) MUST_CHECK;
+enum rc ingest_reload(struct ingest *in, bool force, bool *changed, struct err *e) MUST_CHECK;
+
+/* What has to be done now and then, about twice a second: admits what was asked for from the quarantine.
+ * The thread of ingest_reload. */
+void ingest_tick(struct ingest *in);
 
 /* Stops accepting connections and waits until every request that had begun was answered, at most
  * timeout_ms. RC_AGAIN: some were still open then. Only the thread that calls ingest_stop. */

@@ -6,7 +6,14 @@
 
 /* Every provider, sorted by name. A new one: its row here, ingest/provider/<name>.c with
  * `const struct provider provider_<name>`, its line in sources.ninja, docs/providers/<name>.md. */
-#define PROVIDERS(X) X(github)
+#define PROVIDERS(X) \
+	X(bitbucket_cloud) \
+	X(bitbucket_datacenter) \
+	X(forgejo) \
+	X(gitea) \
+	X(github) \
+	X(gitlab) \
+	X(gogs)
 
 #define PROVIDER_DECLARE(name) extern const struct provider provider_##name;
 PROVIDERS(PROVIDER_DECLARE)

@@ -25,13 +25,13 @@ in_list(struct bytes name, const char *const *list)
 }
 
 bool
-redact_is_secret(const struct provider *provider, struct bytes name)
+redact_is_secret(const struct provider_setup *setup, struct bytes name)
 {
 	static const char hub[] = "X-Hub-Signature";
 	if (name.len >= sizeof hub - 1 &&
 		strncasecmp((const char *)name.data, hub, sizeof hub - 1) == 0)
 		return true;
-	return in_list(name, secret_headers) || in_list(name, provider->secret_headers);
+	return in_list(name, secret_headers) || in_list(name, setup->secret_headers);
 }
 
 struct bytes
@@ -42,6 +42,39 @@ redact_value(const unsigned char salt[REDACT_SALT_BYTES], struct bytes value, st
 	crypto_hmac_sha256((struct bytes){ salt, REDACT_SALT_BYTES }, value, mac);
 	buf_put_str(&text, "redacted:");
 	buf_put_hex(&text, mac, HASH_BYTES);
+	struct bytes kept = arena_copy(a, buf_bytes(&text));
+	buf_free(&text);
+	return kept;
+}
+
+struct bytes
+redact_query(const struct provider_setup *setup, const unsigned char salt[REDACT_SALT_BYTES],
+	struct bytes query, struct arena *a)
+{
+	size_t key = setup->secret_query == NULL ? 0 : strlen(setup->secret_query);
+	struct buf text = buf_new(2 * query.len + 1024);
+	if (key == 0 || query.len == 0) {
+		buf_free(&text);
+		return arena_copy(a, query);
+	}
+	for (struct bytes rest = query;;) {
+		const unsigned char *end = memchr(rest.data, '&', rest.len);
+		size_t len = end == NULL ? rest.len : (size_t)(end - rest.data);
+		if (len > key && rest.data[key] == '=' &&
+			memcmp(rest.data, setup->secret_query, key) == 0) {
+			const struct bytes value = { rest.data + key + 1, len - key - 1 };
+			buf_put(&text, rest.data, key + 1);
+			buf_put_bytes(&text, redact_value(salt, value, a));
+		} else {
+			buf_put(&text, rest.data, len);
+		}
+		if (end == NULL)
+			break;
+		buf_put_char(&text, '&');
+		rest = (struct bytes){ end + 1, rest.len - len - 1 };
+		if (rest.len == 0)
+			break;
+	}
 	struct bytes kept = arena_copy(a, buf_bytes(&text));
 	buf_free(&text);
 	return kept;

@@ -20,10 +20,14 @@ enum rc redact_salt(
 	const char *path, unsigned char salt[REDACT_SALT_BYTES], struct err *e) MUST_CHECK;
 
 /* Whether the header's value must not be stored. */
-bool redact_is_secret(const struct provider *provider, struct bytes name);
+bool redact_is_secret(const struct provider_setup *setup, struct bytes name);
 
 /* The text that stands for a value, in a. */
 struct bytes redact_value(
 	const unsigned char salt[REDACT_SALT_BYTES], struct bytes value, struct arena *a);
+
+/* The query with the value of setup->secret_query replaced in the same way, in a. */
+struct bytes redact_query(const struct provider_setup *setup,
+	const unsigned char salt[REDACT_SALT_BYTES], struct bytes query, struct arena *a);
 
 #endif

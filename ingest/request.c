@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ingest/request.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 
@@ -34,6 +35,8 @@ drop_body(struct request *r)
 {
 	free(r->body);
 	atomic_fetch_sub(&r->in->in_flight_bytes, r->body_cap);
+	if (r->source != NULL)
+		source_give_room(r->source, r->body_cap);
 	r->body = NULL;
 	r->body_bytes = 0;
 	r->body_cap = 0;
@@ -66,23 +69,32 @@ request_completed(void *cls, struct MHD_Connection *connection UNUSED, void **co
 }
 
 enum MHD_Result
-request_answer(
-	struct request *r, unsigned status, const char *body, const char *header, const char *value)
+request_reply(struct request *r, unsigned status, struct bytes body, const char *type,
+	const struct request_header *headers, size_t count)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(
-		strlen(body), (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
+		body.len, (void *)(uintptr_t)body.data, MHD_RESPMEM_MUST_COPY);
 	if (response == NULL)
 		return MHD_NO;
-	MHD_add_response_header(response, "Content-Type", "application/json");
+	MHD_add_response_header(response, "Content-Type", type);
 	if (!r->in->keep_alive || atomic_load(&r->in->draining) || status >= 400)
 		MHD_add_response_header(response, "Connection", "close");
 	if (status == 503)
 		MHD_add_response_header(response, "Retry-After", INGEST_RETRY_AFTER_S);
-	if (header != NULL)
-		MHD_add_response_header(response, header, value);
+	for (size_t i = 0; i < count; i++)
+		MHD_add_response_header(response, headers[i].name, headers[i].value);
 	enum MHD_Result queued = MHD_queue_response(r->connection, status, response);
 	MHD_destroy_response(response);
 	return queued;
+}
+
+enum MHD_Result
+request_answer(
+	struct request *r, unsigned status, const char *body, const char *header, const char *value)
+{
+	const struct request_header one = { header, value };
+	return request_reply(
+		r, status, bytes_str(body), "application/json", &one, header == NULL ? 0 : 1);
 }
 
 static void
@@ -94,7 +106,7 @@ log_refusal(struct request *r, const struct refusal *no)
 		return;
 	const char *source = r->source == NULL ? "" : r->source->name;
 	LOG_WARN(no->id, F_U("status", no->status), F_S("source", source),
-		F_B("delivery", r->claims.delivery), F_S("error", no->error));
+		F_B("delivery", r->delivery.claims.delivery), F_S("error", no->error));
 }
 
 enum MHD_Result
@@ -157,13 +169,18 @@ find_source(struct request *r, struct refusal *no)
 		r->sources = sources_retain(in->sources);
 		pthread_mutex_unlock(&in->sources_lock);
 		r->source = sources_find(r->sources, name);
+		if (r->source != NULL && r->source->disabled)
+			r->source = NULL;
 	}
 	if (r->source == NULL) {
 		*no = (struct refusal){ 404, "ingest.not-found", "there is nothing here", NULL };
 		return false;
 	}
-	if (!bytes_is(r->head.method, "POST")) {
-		*no = (struct refusal){ 405, "ingest.malformed", "webhooks come by POST", "POST" };
+	bool options = r->source->provider->options_reply != NULL;
+	if (!bytes_is(r->head.method, "POST") &&
+		(!options || !bytes_is(r->head.method, "OPTIONS"))) {
+		*no = (struct refusal){ 405, "ingest.malformed", "webhooks come by POST",
+			options ? "POST, OPTIONS" : "POST" };
 		return false;
 	}
 	return true;
@@ -189,34 +206,50 @@ check_loop(struct request *r, struct refusal *no)
 /* What the provider wants of the head. A delivery that cannot be right is refused before its body.
  */
 static bool
-check_claims(struct request *r, struct refusal *no)
+check_delivery(struct request *r, struct refusal *no)
 {
-	const struct provider *provider = r->source->provider;
-	struct err e;
-	if (!guard_once(&r->head, provider->single_headers, no))
-		return false;
-	if (provider->secret_headers != NULL && !guard_once(&r->head, provider->secret_headers, no))
-		return false;
-	r->event.headers = r->head.headers;
-	r->event.header_count = r->head.header_count;
-	if (provider->read(&r->event, &r->claims, &e) != RC_OK) {
-		*no = (struct refusal){ 400, "ingest.malformed",
-			arena_string(r->arena, bytes_str(e.text)), NULL };
-		return false;
-	}
-	if (r->source->allow_unsigned)
+	return delivery_begin(&r->delivery, r->source, &r->head, &r->facts, r->arena, no) &&
+	       delivery_check_time(&r->delivery, clock_now_us() / 1000000, no);
+}
+
+/* A sender that asks whether it may send at all. Nothing is stored. */
+static enum MHD_Result
+answer_options(struct request *r)
+{
+	struct event head = { .headers = r->head.headers, .header_count = r->head.header_count };
+	struct provider_reply reply = { .header_count = 0 };
+	struct request_header headers[PROVIDER_REPLY_HEADERS];
+	struct err e = { .rc = RC_OK };
+	if (r->facts.chunked || r->facts.content_length > 0)
+		return request_refuse(r, &(struct refusal){ 400, "ingest.malformed",
+						 "OPTIONS comes without a body", NULL });
+	if (r->source->provider->options_reply(
+		    r->source->setup, &head, r->arena, &reply, &e) != RC_OK)
+		return request_refuse(r, &(struct refusal){ 403, "ingest.origin", e.text, NULL });
+	for (size_t i = 0; i < reply.header_count; i++)
+		headers[i] = (struct request_header){ reply.headers[i].name,
+			reply.headers[i].value };
+	return request_reply(r, 200, bytes_str("{}\n"), "application/json", headers,
+		reply.header_count);
+}
+
+/* The most bytes this source may send. */
+static size_t
+body_max(const struct request *r)
+{
+	size_t max = guard_body_max(&r->facts);
+	uint64_t own = r->source == NULL ? 0 : r->source->body_bytes_max;
+	return own > 0 && own < max ? (size_t)own : max;
+}
+
+static bool
+check_size(struct request *r, struct refusal *no)
+{
+	if (r->facts.content_length <= body_max(r))
 		return true;
-	if (r->claims.signature.data == NULL) {
-		*no = (struct refusal){ 401, "ingest.signature", "the delivery is not signed",
-			NULL };
-		return false;
-	}
-	if (!provider->signature_formed(r->claims.signature)) {
-		*no = (struct refusal){ 401, "ingest.signature", "the signature is malformed",
-			NULL };
-		return false;
-	}
-	return true;
+	*no = (struct refusal){ 413, "ingest.too-large", "the body is larger than this source takes",
+		NULL };
+	return false;
 }
 
 static bool
@@ -227,6 +260,22 @@ check_room(struct request *r, uint64_t more, struct refusal *no)
 		return true;
 	*no = (struct refusal){ 503, "ingest.busy", "too many bodies are being received", NULL };
 	return false;
+}
+
+/* What the head shows to be wrong is answered before the body, unless it is wanted for the quarantine. */
+static enum MHD_Result
+refuse_delivery(struct request *r, bool body, const struct refusal *no)
+{
+	r->kept = body && (no->status == 401 || no->status == 400) &&
+		  quarantine_wants(r->in->quarantine, r->facts.content_length);
+	if (!r->kept) {
+		if (body)
+			conns_linger(r->in->conns, r->conn);
+		return request_refuse(r, no);
+	}
+	r->refused = true;
+	r->refusal = *no;
+	return MHD_YES;
 }
 
 static enum MHD_Result
@@ -251,13 +300,17 @@ begin(struct request *r, const char *method, const char *version)
 		return request_refuse(r, &(struct refusal){ 405, "ingest.malformed",
 						 "health is asked for by GET", "GET, HEAD" });
 	}
-	if (!find_source(r, &no) || !guard_body(&r->head, &r->facts, &no) ||
-		!check_loop(r, &no) || !check_claims(r, &no) || !check_room(r, r->facts.content_length, &no)) {
+	bool found = find_source(r, &no);
+	if (found && bytes_is(r->head.method, "OPTIONS"))
+		return answer_options(r);
+	if (!found || !guard_body(&r->head, &r->facts, &no) ||
+		!check_size(r, &no) || !check_loop(r, &no) ||
+		!check_room(r, r->facts.content_length, &no)) {
 		if (body)
 			conns_linger(r->in->conns, r->conn);
 		return request_refuse(r, &no);
 	}
-	return MHD_YES;
+	return check_delivery(r, &no) ? MHD_YES : refuse_delivery(r, body, &no);
 }
 
 /* Doubles the body's memory within the budget that all requests share. The announced length only
@@ -279,6 +332,10 @@ grow(struct request *r, size_t need)
 		atomic_fetch_sub(&in->in_flight_bytes, more);
 		return false;
 	}
+	if (!source_take_room(r->source, more)) {
+		atomic_fetch_sub(&in->in_flight_bytes, more);
+		return false;
+	}
 	r->body = base_realloc(r->body, cap);
 	r->body_cap = cap;
 	return true;
@@ -289,8 +346,12 @@ grow(struct request *r, size_t need)
 static enum MHD_Result
 receive(struct request *r, const char *data, size_t len)
 {
-	size_t max = guard_body_max(&r->facts);
+	size_t max = body_max(r);
 	conns_received(r->conn, len);
+	if (r->kept && (!quarantine_wants(r->in->quarantine, r->body_bytes + len) ||
+			       r->body_bytes + len > max ||
+			       (r->body_bytes + len > r->body_cap && !grow(r, r->body_bytes + len))))
+		r->kept = false;
 	if (!r->refused && r->body_bytes + len > max) {
 		r->refused = true;
 		r->refusal = (struct refusal){ 413, "ingest.too-large",
@@ -301,7 +362,7 @@ receive(struct request *r, const char *data, size_t len)
 		r->refusal = (struct refusal){ 503, "ingest.busy",
 			"too many bodies are being received", NULL };
 	}
-	if (r->refused) {
+	if (r->refused && !r->kept) {
 		drop_body(r);
 		r->discarded_bytes += len;
 		return r->discarded_bytes > max ? MHD_NO : MHD_YES;
@@ -330,5 +391,7 @@ request_handle(void *cls UNUSED, struct MHD_Connection *connection UNUSED, const
 		return request_conclude(r);
 	r->finished = true;
 	conns_phase(r->in->conns, r->conn, CONN_WORK);
+	if (r->kept)
+		return request_quarantine(r, &r->refusal);
 	return r->refused ? request_refuse(r, &r->refusal) : request_finish(r);
 }

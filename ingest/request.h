@@ -2,7 +2,7 @@
 #ifndef INGEST_REQUEST_H
 #define INGEST_REQUEST_H
 
-#include "ingest/guard.h"
+#include "ingest/delivery.h"
 #include "ingest/server.h"
 
 /* One request, from its request line to its answer. Two may hold it: the HTTP library, and the
@@ -22,6 +22,7 @@ struct request {
 	struct conn *conn;
 	atomic_int references;
 	bool begun, finished, refused;
+	bool kept; /* refused, and its body is read for the quarantine */
 
 	struct guard_request head;
 	struct guard_facts facts;
@@ -29,8 +30,10 @@ struct request {
 
 	struct sources *sources; /* one reference, so that source lives */
 	const struct source *source;
-	struct provider_claims claims;
-	struct event event;
+	struct delivery delivery;
+	struct event *events; /* what is lent to the store */
+	struct store_result *results; /* of a batch, one for each event */
+	size_t event_count;
 
 	unsigned char *body;
 	size_t body_bytes, body_cap, discarded_bytes;
@@ -50,10 +53,20 @@ enum MHD_Result request_finish(struct request *r);
 /* The answer once the store has called back, or the wait is over. */
 enum MHD_Result request_conclude(struct request *r);
 
+/* Refuses a request whose body is here, and keeps it in the quarantine. */
+enum MHD_Result request_quarantine(struct request *r, const struct refusal *no);
+
 /* Queues an answer. */
 enum MHD_Result request_refuse(struct request *r, const struct refusal *no);
 enum MHD_Result request_answer(struct request *r, unsigned status, const char *body,
 	const char *header, const char *value);
+
+/* As request_answer, with the Content-Type given instead of JSON's and any number of headers. */
+struct request_header {
+	const char *name, *value;
+};
+enum MHD_Result request_reply(struct request *r, unsigned status, struct bytes body,
+	const char *type, const struct request_header *headers, size_t count);
 
 void request_release(struct request *r);
 

@@ -8,7 +8,7 @@
 
 #include "ingest/conns.h"
 #include "ingest/ingest.h"
-#include "ingest/redact.h"
+#include "ingest/quarantine.h"
 #include "ingest/sources.h"
 
 /* What the files of the receiver share. */
@@ -39,6 +39,9 @@ struct ingest {
 
 	pthread_mutex_t sources_lock;
 	struct sources *sources;
+
+	struct quarantine *quarantine;
+	char *quarantine_dir;
 
 	struct MHD_Daemon *daemon;
 	struct conns *conns;

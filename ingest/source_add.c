@@ -2,7 +2,7 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "ingest/guard.h"
-#include "ingest/sources.h"
+#include "ingest/source_edit.h"
 
 #define SOURCE_ID "ingest.source"
 #define RANDOM_SECRET_BYTES 32
@@ -32,11 +32,50 @@ check_plan(const struct source_plan *plan, struct err *e)
 	if (plan->secret.len > LIMIT_SECRET_BYTES)
 		return err_set(e, RC_INVALID, SOURCE_ID, "the secret is longer than %d bytes",
 			LIMIT_SECRET_BYTES);
+	const struct provider *provider = provider_find(bytes_str(plan->provider));
+	if (provider->sender_makes_secret && plan->secret.len == 0 && !plan->allow_unsigned)
+		return err_set(e, RC_INVALID, SOURCE_ID,
+			"%s makes the secret itself: put it into a file (umask 077) and name that "
+			"with --secret-file",
+			provider->label);
 	return RC_OK;
 }
 
+/* What the .conf and the secret would come to, before anything is written. Appends the secret to
+ * write. */
 static enum rc
-write_secret(const char *path, struct bytes secret, struct err *e)
+try_plan(const struct source_plan *plan, struct buf *secret, struct arena *a, struct err *e)
+{
+	static const struct source_pairs none = { .count = 0 };
+	struct source source = { .provider = provider_find(bytes_str(plan->provider)) };
+	enum rc rc = source_set_up(&source, plan->options == NULL ? &none : plan->options, a, e);
+	if (rc != RC_OK)
+		return rc;
+	if (plan->secret.len > 0)
+		buf_put_bytes(secret, plan->secret);
+	else if (!plan->allow_unsigned && source.provider->make_secret != NULL)
+		source.provider->make_secret(source.setup, secret);
+	if (secret->len > 0 && source.provider->check_secret != NULL)
+		rc = source.provider->check_secret(source.setup, buf_bytes(secret), e);
+	source_tear_down(&source);
+	return rc;
+}
+
+static void
+put_conf(const struct source_plan *plan, struct buf *out)
+{
+	buf_printf(out, "provider = %s\n", plan->provider);
+	for (size_t i = 0; plan->options != NULL && i < plan->options->count; i++)
+		buf_printf(out, "%s = %s\n", plan->options->list[i].name,
+			plan->options->list[i].value);
+	if (plan->allow_unsigned)
+		buf_put_str(out, "allow_unsigned = true\n");
+	else
+		buf_printf(out, "secret_file = %s.secret\n", plan->name);
+}
+
+enum rc
+source_write_secret(const char *path, struct bytes secret, struct err *e)
 {
 	struct buf text = buf_new(LIMIT_SECRET_BYTES + 1);
 	if (secret.len > 0) {
@@ -58,34 +97,44 @@ enum rc
 source_add(const char *dir, const struct source_plan *plan, struct arena *a,
 	const char **secret_path, struct err *e)
 {
+	struct buf conf_text = buf_new(LIMIT_CONFIG_FILE_BYTES);
+	struct buf secret_text = buf_new(LIMIT_SECRET_BYTES);
 	*secret_path = NULL;
 	enum rc rc = check_plan(plan, e);
+	if (rc == RC_OK)
+		rc = try_plan(plan, &secret_text, a, e);
 	if (rc != RC_OK)
-		return rc;
+		goto done;
 	const char *conf = arena_printf(a, "%s/%s.conf", dir, plan->name);
 	const char *secret = arena_printf(a, "%s/%s.secret", dir, plan->name);
-	if (fs_exists(conf))
-		return err_set(e, RC_CONFLICT, SOURCE_ID,
+	if (fs_exists(conf)) {
+		rc = err_set(e, RC_CONFLICT, SOURCE_ID,
 			"there is a source %s; choose another name, or edit %s", plan->name, conf);
-	if (fs_exists(secret))
-		return err_set(e, RC_CONFLICT, SOURCE_ID,
+		goto done;
+	}
+	if (fs_exists(secret)) {
+		rc = err_set(e, RC_CONFLICT, SOURCE_ID,
 			"%s is there already, and is not overwritten; remove it or choose another "
 			"name",
 			secret);
+		goto done;
+	}
 	rc = fs_mkdir(dir, e);
 	if (rc != RC_OK)
-		return rc;
+		goto done;
 	/* The secret first: a .conf that names a missing file would stop the receiver. */
 	if (!plan->allow_unsigned) {
-		rc = write_secret(secret, plan->secret, e);
+		rc = source_write_secret(secret, buf_bytes(&secret_text), e);
 		if (rc != RC_OK)
-			return rc;
+			goto done;
 		*secret_path = secret;
 	}
-	const char *text =
-		plan->allow_unsigned
-			? arena_printf(a, "provider = %s\nallow_unsigned = true\n", plan->provider)
-			: arena_printf(a, "provider = %s\nsecret_file = %s.secret\n",
-				  plan->provider, plan->name);
-	return fs_write(conf, bytes_str(text), 0600, e);
+	put_conf(plan, &conf_text);
+	rc = fs_write(conf, buf_bytes(&conf_text), 0600, e);
+done:
+	if (secret_text.data != NULL)
+		crypto_wipe(secret_text.data, secret_text.len);
+	buf_free(&secret_text);
+	buf_free(&conf_text);
+	return rc;
 }

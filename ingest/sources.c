@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cfg.h"
-#include "base/fs.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "ingest/guard.h"
-#include "ingest/sources.h"
+#include "ingest/source_state.h"
 
 #define SOURCE_ID "ingest.source"
-/* White space around a secret that is read before it is trimmed. */
-#define SECRET_FILE_SLACK 64
 /* More sources than this in one folder is a mistake; each lookup walks the sorted list by halves.
  */
 #define SOURCES_MAX 4096
@@ -26,126 +22,104 @@ struct sources {
 	size_t count;
 };
 
-void
-source_key_id(struct bytes secret, char out[SOURCE_KEY_ID_BYTES + 1])
-{
-	/* The prefix keeps the id useless as a step towards any other hash of the secret. */
-	const struct bytes parts[] = { bytes_str("hooklog key id"), secret };
-	unsigned char hash[SHA256_BYTES];
-	crypto_sha256_parts(parts, COUNT_OF(parts), hash);
-	snprintf(out, SOURCE_KEY_ID_BYTES + 1, "%02x%02x%02x%02x", hash[0], hash[1], hash[2],
-		hash[3]);
-}
-
-static bool
-is_space(unsigned char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static enum rc
-check_secret(struct bytes secret, const char *where, struct err *e)
-{
-	if (secret.len < LIMIT_SECRET_BYTES_MIN)
-		return err_set(e, RC_INVALID, SOURCE_ID,
-			"%s: the secret has %zu bytes, which can be guessed; use at least %d, such "
-			"as the "
-			"output of: openssl rand -hex 32",
-			where, secret.len, LIMIT_SECRET_BYTES_MIN);
-	if (secret.len > LIMIT_SECRET_BYTES)
-		return err_set(e, RC_INVALID, SOURCE_ID, "%s: the secret is longer than %d bytes",
-			where, LIMIT_SECRET_BYTES);
-	return RC_OK;
-}
-
-static enum rc
-read_file(int fd, const char *path, unsigned char *data, size_t cap, size_t *len, struct err *e)
-{
-	*len = 0;
-	while (*len < cap) {
-		ssize_t n = read(fd, data + *len, cap - *len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(e, RC_IO, SOURCE_ID, errno, "read %s", path);
-		if (n == 0)
-			break;
-		*len += (size_t)n;
-	}
-	return RC_OK;
-}
-
-enum rc
-source_read_secret(const char *path, unsigned char *out, size_t *len, struct err *e)
-{
-	/* Not fs_read: its memory is not wiped. */
-	unsigned char raw[LIMIT_SECRET_BYTES + SECRET_FILE_SLACK];
-	size_t have = 0, start = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return err_sys(e, errno == ENOENT ? RC_NOTFOUND : RC_IO, SOURCE_ID, errno,
-			"cannot open the secret file %s", path);
-	enum rc rc = RC_OK;
-	struct stat st;
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		rc = err_set(e, RC_INVALID, SOURCE_ID, "%s is not a regular file", path);
-		goto done;
-	}
-	if ((st.st_mode & 077) != 0) {
-		rc = err_set(e, RC_INVALID, SOURCE_ID,
-			"%s can be read by others (mode %03o); run: chmod 600 %s", path,
-			(unsigned)st.st_mode & 0777u, path);
-		goto done;
-	}
-	rc = read_file(fd, path, raw, sizeof raw, &have, e);
-	if (rc != RC_OK)
-		goto done;
-	while (have > 0 && is_space(raw[have - 1]))
-		have--;
-	while (start < have && is_space(raw[start]))
-		start++;
-	rc = check_secret((struct bytes){ raw + start, have - start }, path, e);
-	if (rc != RC_OK)
-		goto done;
-	*len = have - start;
-	memcpy(out, raw + start, *len);
-done:
-	crypto_wipe(raw, sizeof raw);
-	close(fd);
-	return rc;
-}
+/* What a .conf may say besides its provider and its secrets. */
+#define ROW(key, t, m) .name = key, .type = t, .offset = offsetof(struct source, m)
+static const struct cfg_key source_keys[] = {
+	{ ROW("allow_unsigned", CFG_BOOL, allow_unsigned), .fallback = "false" },
+	{ ROW("disabled", CFG_BOOL, disabled), .fallback = "false" },
+	{ ROW("body_bytes_max", CFG_U64, body_bytes_max), .fallback = "0",
+		.max = LIMIT_FORM_BODY_BYTES },
+	{ ROW("requests_per_second_max", CFG_U64, requests_per_second_max), .fallback = "0",
+		.max = 1000000 },
+	{ ROW("in_flight_bytes_max", CFG_U64, in_flight_bytes_max), .fallback = "0",
+		.max = (uint64_t)1 << 40 },
+};
 
 struct loading {
 	struct sources *sources;
 	struct source *source;
 	const char *dir;
-	bool provider_given, allow_given;
+	bool provider_given, lenient;
+	struct source_pairs pairs;
+	struct cfg_table table;
+	enum cfg_origin origins[COUNT_OF(source_keys)];
 };
 
 static enum rc
-add_secret(struct loading *l, const char *file, struct err *e)
+add_secret(struct loading *l, const char *file, bool credential, struct err *e)
 {
 	struct source *source = l->source;
+	const char *key = credential ? "secret_credential" : "secret_file";
 	if (source->secret_count == SOURCE_SECRETS_MAX)
 		return err_set(e, RC_INVALID, SOURCE_ID,
-			"secret_file: at most %d per source; remove the retired ones",
+			"%s: at most %d per source; remove the retired ones", key,
 			SOURCE_SECRETS_MAX);
-	const char *path =
-		file[0] == '/' ? file : arena_printf(l->sources->arena, "%s/%s", l->dir, file);
 	unsigned char *value = arena_alloc(l->sources->arena, LIMIT_SECRET_BYTES);
 	struct source_secret *secret = &source->secrets[source->secret_count];
 	size_t len = 0;
-	enum rc rc = source_read_secret(path, value, &len, e);
+	const char *path = credential || file[0] == '/'
+				   ? file
+				   : arena_printf(l->sources->arena, "%s/%s", l->dir, file);
+	bool unseen = credential && l->lenient && getenv("CREDENTIALS_DIRECTORY") == NULL;
+	enum rc rc = RC_OK;
+	if (!unseen)
+		rc = credential ? source_read_credential(path, value, &len, e)
+				: source_read_secret(path, value, &len, e);
 	if (rc != RC_OK) {
-		err_wrap(e, "secret_file");
+		err_wrap(e, "%s", key);
 		/* A .conf that names a missing file is wrong, not missing. */
 		return rc == RC_NOTFOUND && e != NULL ? (e->rc = RC_INVALID) : rc;
 	}
-	secret->value = (struct bytes){ value, len };
-	secret->file = arena_string(l->sources->arena, bytes_str(file));
-	source_key_id(secret->value, secret->key_id);
+	*secret = (struct source_secret){ .value = { value, len },
+		.file = arena_string(l->sources->arena, bytes_str(file)),
+		.credential = credential,
+		.not_before_us = INT64_MIN,
+		.not_after_us = INT64_MAX };
+	if (!unseen)
+		source_key_id(secret->value, secret->key_id);
 	source->secret_count++;
 	return RC_OK;
+}
+
+/* Limits the secret named last. */
+static enum rc
+limit_secret(struct loading *l, const char *name, const char *value, struct err *e)
+{
+	struct source *source = l->source;
+	int64_t at_us = 0;
+	if (source->secret_count == 0)
+		return err_set(e, RC_INVALID, SOURCE_ID,
+			"%s: belongs behind the secret_file it limits", name);
+	if (!clock_parse_us(bytes_str(value), &at_us))
+		return err_set(e, RC_INVALID, SOURCE_ID,
+			"%s: \"%s\" is no time; write it as 2026-03-01T12:00:00Z", name, value);
+	struct source_secret *secret = &source->secrets[source->secret_count - 1];
+	int64_t *limit = strcmp(name, "secret_not_before") == 0 ? &secret->not_before_us
+								: &secret->not_after_us;
+	if (*limit != INT64_MIN && *limit != INT64_MAX)
+		return err_set(e, RC_INVALID, SOURCE_ID, "%s: given twice", name);
+	*limit = at_us;
+	if (secret->not_before_us >= secret->not_after_us)
+		return err_set(
+			e, RC_INVALID, SOURCE_ID, "%s: the secret would never be valid", name);
+	return RC_OK;
+}
+
+static enum rc
+set_provider(struct loading *l, const char *value, struct err *e)
+{
+	if (l->provider_given)
+		return err_set(e, RC_INVALID, SOURCE_ID, "provider: given twice");
+	l->provider_given = true;
+	l->source->provider = provider_find(bytes_str(value));
+	if (l->source->provider != NULL)
+		return RC_OK;
+	struct buf names = buf_new(1024);
+	provider_put_names(&names);
+	err_set(e, RC_INVALID, SOURCE_ID, "provider: \"%s\" is not one of: %s", value,
+		buf_cstr(&names));
+	buf_free(&names);
+	return RC_INVALID;
 }
 
 static enum rc
@@ -155,39 +129,32 @@ on_pair(const char *section, const char *name, const char *value, void *context,
 	if (section[0] != '\0')
 		return err_set(e, RC_INVALID, SOURCE_ID, "[%s]: a source has no sections", section);
 	if (strcmp(name, "secret_file") == 0)
-		return add_secret(l, value, e);
-	if (strcmp(name, "provider") == 0 && !l->provider_given) {
-		l->provider_given = true;
-		l->source->provider = provider_find(bytes_str(value));
-		if (l->source->provider != NULL)
-			return RC_OK;
-		struct buf names = buf_new(1024);
-		provider_put_names(&names);
-		err_set(e, RC_INVALID, SOURCE_ID, "provider: \"%s\" is not one of: %s", value,
-			buf_cstr(&names));
-		buf_free(&names);
-		return RC_INVALID;
+		return add_secret(l, value, false, e);
+	if (strcmp(name, "secret_credential") == 0)
+		return add_secret(l, value, true, e);
+	if (strcmp(name, "secret_not_before") == 0 || strcmp(name, "secret_not_after") == 0)
+		return limit_secret(l, name, value, e);
+	if (strcmp(name, "provider") == 0)
+		return set_provider(l, value, e);
+	for (size_t i = 0; i < COUNT_OF(source_keys); i++) {
+		if (strcmp(name, source_keys[i].name) != 0)
+			continue;
+		if (l->origins[i] != CFG_DEFAULT)
+			return err_set(e, RC_INVALID, SOURCE_ID, "%s: given twice", name);
+		return cfg_set(&l->table, name, value, CFG_FILE, l->sources->arena, e);
 	}
-	if (strcmp(name, "allow_unsigned") == 0 && !l->allow_given) {
-		l->allow_given = true;
-		l->source->allow_unsigned = strcmp(value, "true") == 0;
-		if (!l->source->allow_unsigned && strcmp(value, "false") != 0)
-			return err_set(e, RC_INVALID, SOURCE_ID,
-				"allow_unsigned: true or false, not \"%s\"", value);
-		return RC_OK;
-	}
-	if (l->provider_given && strcmp(name, "provider") == 0)
-		return err_set(e, RC_INVALID, SOURCE_ID, "provider: given twice");
-	if (l->allow_given && strcmp(name, "allow_unsigned") == 0)
-		return err_set(e, RC_INVALID, SOURCE_ID, "allow_unsigned: given twice");
-	return err_set(e, RC_INVALID, SOURCE_ID,
-		"%s: unknown key; a source has provider, secret_file, allow_unsigned", name);
+	return source_pairs_add(&l->pairs, name, value, l->sources->arena, e);
 }
 
 static enum rc
-load_one(struct sources *s, struct source *source, const char *dir, struct err *e)
+load_one(struct sources *s, struct source *source, const char *dir, bool lenient, struct err *e)
 {
-	struct loading l = { .sources = s, .source = source, .dir = dir };
+	struct loading l = { .sources = s, .source = source, .dir = dir, .lenient = lenient };
+	l.table = (struct cfg_table){ .keys = source_keys,
+		.count = COUNT_OF(source_keys),
+		.values = source,
+		.origins = l.origins };
+	cfg_defaults(&l.table, s->arena);
 	const char *path = arena_printf(s->arena, "%s/%s.conf", dir, source->name);
 	enum rc rc = cfg_pairs(path, on_pair, &l, e);
 	if (rc != RC_OK) {
@@ -197,11 +164,13 @@ load_one(struct sources *s, struct source *source, const char *dir, struct err *
 	}
 	if (source->provider == NULL)
 		return err_set(e, RC_INVALID, SOURCE_ID, "%s: provider is missing", path);
+	rc = source_set_up(source, &l.pairs, s->arena, e);
+	if (rc != RC_OK)
+		return err_wrap(e, "%s", path);
 	if (source->secret_count == 0 && !source->allow_unsigned)
 		return err_set(e, RC_INVALID, SOURCE_ID,
 			"%s: secret_file is missing; anybody could write to this source. Name a "
-			"file, or set "
-			"allow_unsigned = true if that is wanted",
+			"file, or set allow_unsigned = true if that is wanted",
 			path);
 	if (source->secret_count > 0 && source->allow_unsigned)
 		return err_set(e, RC_INVALID, SOURCE_ID,
@@ -246,6 +215,7 @@ list_names(struct sources *s, DIR *folder, const char *dir, struct err *e)
 			s->list = base_realloc(s->list, cap * sizeof *s->list);
 		}
 		memset(&s->list[s->count], 0, sizeof *s->list);
+		s->list[s->count].state = source_state_new();
 		s->list[s->count++].name = arena_string(s->arena, name);
 	}
 	if (s->count > 0)
@@ -253,8 +223,8 @@ list_names(struct sources *s, DIR *folder, const char *dir, struct err *e)
 	return RC_OK;
 }
 
-enum rc
-sources_load(struct sources **out, const char *dir, struct err *e)
+static enum rc
+load(struct sources **out, const char *dir, bool lenient, struct err *e)
 {
 	enum rc rc = RC_OK;
 	struct sources *s = base_zalloc(sizeof *s);
@@ -268,7 +238,7 @@ sources_load(struct sources **out, const char *dir, struct err *e)
 	if (folder != NULL)
 		rc = list_names(s, folder, dir, e);
 	for (size_t i = 0; rc == RC_OK && i < s->count; i++)
-		rc = load_one(s, &s->list[i], dir, e);
+		rc = load_one(s, &s->list[i], dir, lenient, e);
 done:
 	if (folder != NULL)
 		closedir(folder);
@@ -277,6 +247,30 @@ done:
 	else
 		sources_release(s);
 	return rc;
+}
+
+enum rc
+sources_load(struct sources **s, const char *dir, struct err *e)
+{
+	return load(s, dir, false, e);
+}
+
+enum rc
+sources_look(struct sources **s, const char *dir, struct err *e)
+{
+	return load(s, dir, true, e);
+}
+
+void
+sources_adopt(struct sources *fresh, const struct sources *old)
+{
+	for (size_t i = 0; i < fresh->count; i++) {
+		const struct source *before = sources_find(old, bytes_str(fresh->list[i].name));
+		if (before == NULL)
+			continue;
+		source_state_release(fresh->list[i].state);
+		fresh->list[i].state = source_state_retain(before->state);
+	}
 }
 
 struct sources *
@@ -292,6 +286,8 @@ sources_release(struct sources *s)
 	if (s == NULL || atomic_fetch_sub(&s->references, 1) > 1)
 		return;
 	for (size_t i = 0; i < s->count; i++) {
+		source_state_release(s->list[i].state);
+		source_tear_down(&s->list[i]);
 		for (size_t k = 0; k < s->list[i].secret_count; k++) {
 			struct bytes secret = s->list[i].secrets[k].value;
 			crypto_wipe((void *)(uintptr_t)secret.data, secret.len);

@@ -11,16 +11,15 @@
 /* Longer than any that GitHub has ever sent: names are words, ids are GUIDs and integers. */
 #define CLAIM_BYTES_MAX 128
 
-static const char *const single_headers[] = {
-	EVENT_HEADER,
-	DELIVERY_HEADER,
-	HOOK_HEADER,
-	SIGN_GITHUB_HEADER,
-	"X-Hub-Signature",
-	NULL,
+static const char *const single_headers[] = { EVENT_HEADER, DELIVERY_HEADER, HOOK_HEADER, NULL };
+static const char *const secret_headers[] = { SIGN_GITHUB_HEADER, "X-Hub-Signature", NULL };
+static const struct provider_setup setup = {
+	.scheme = "hmac-sha256",
+	.single_headers = single_headers,
+	.secret_headers = secret_headers,
 };
 
-/* Event names and ids end up in rows, URLs and terminals: visible ASCII or nothing. */
+/* Visible ASCII or nothing. */
 static bool
 is_claim(struct bytes text)
 {
@@ -32,17 +31,14 @@ is_claim(struct bytes text)
 }
 
 static enum rc
-read_claims(const struct event *head, struct provider_claims *claims, struct err *e)
+read_claims(const struct provider_setup *s UNUSED, const struct event *head,
+	struct provider_claims *claims, struct err *e)
 {
-	claims->event = event_header_value(head, EVENT_HEADER);
-	claims->delivery = event_header_value(head, DELIVERY_HEADER);
-	claims->hook = event_header_value(head, HOOK_HEADER);
-	claims->signature = event_header_value(head, SIGN_GITHUB_HEADER);
-	if (claims->event.len == 0)
-		return err_set(e, RC_INVALID, "ingest.malformed", EVENT_HEADER " is missing");
-	/* Without its id a delivery could not be told from its own repetition. */
-	if (claims->delivery.len == 0)
-		return err_set(e, RC_INVALID, "ingest.malformed", DELIVERY_HEADER " is missing");
+	static const struct provider_headers names = { EVENT_HEADER, DELIVERY_HEADER, HOOK_HEADER,
+		SIGN_GITHUB_HEADER };
+	enum rc rc = provider_read_headers(&names, head, claims, e);
+	if (rc != RC_OK)
+		return rc;
 	if (!is_claim(claims->event) || !is_claim(claims->delivery) || !is_claim(claims->hook))
 		return err_set(
 			e, RC_INVALID, "ingest.malformed", "an X-GitHub-* header is malformed");
@@ -50,63 +46,40 @@ read_claims(const struct event *head, struct provider_claims *claims, struct err
 }
 
 static bool
-signature_formed(struct bytes signature)
+signature_formed(const struct provider_setup *s UNUSED, struct bytes signature)
 {
-	static const char prefix[] = "sha256=";
-	size_t len = sizeof prefix - 1;
-	unsigned char mac[SHA256_BYTES];
-	if (signature.len < len || memcmp(signature.data, prefix, len) != 0)
-		return false;
-	return crypto_unhex(
-		(struct bytes){ signature.data + len, signature.len - len }, mac, sizeof mac);
+	return provider_hex_formed("sha256=", signature);
 }
 
 /* The MAC covers the bytes as sent, for form bodies too: still percent-encoded. */
 static bool
-verify(struct bytes secret, struct bytes body, struct bytes signature)
+verify(const struct provider_check *c, struct bytes secret)
 {
-	return sign_github_matches(secret, body, signature);
+	return sign_github_matches(secret, c->body, c->claims->signature);
 }
 
-static void
-add_header(struct provider_ping *ping, const char *name, struct bytes value)
+static enum rc
+make_ping(const struct provider_setup *s UNUSED, struct bytes secret, struct arena *a,
+	struct provider_ping *ping, struct err *e UNUSED)
 {
-	ASSERT(ping->header_count < PROVIDER_PING_HEADERS);
-	ping->headers[ping->header_count++] = (struct event_header){ bytes_str(name), value };
-}
-
-static void
-make_ping(struct bytes secret, struct arena *a, struct provider_ping *ping)
-{
-	unsigned char r[16];
-	crypto_random(r, sizeof r);
-	char *delivery = arena_printf(a,
-		"%02x%02x%02x%02x-%02x%02x-4%01x%02x-a%01x%02x-%02x%02x%02x%02x%02x%02x", r[0],
-		r[1], r[2], r[3], r[4], r[5], r[6] & 15u, r[7], r[8] & 15u, r[9], r[10], r[11],
-		r[12], r[13], r[14], r[15]);
 	memset(ping, 0, sizeof *ping);
 	ping->body = bytes_str(
 		"{\"zen\":\"Keep it logically awesome.\",\"hook_id\":0,"
 		"\"hook\":{\"type\":\"Repository\",\"id\":0,\"name\":\"web\",\"active\":true,"
 		"\"events\":[\"*\"],\"config\":{\"content_type\":\"json\"}}}");
-	add_header(ping, "User-Agent", bytes_str("GitHub-Hookshot/hooklog"));
-	add_header(ping, "Content-Type", bytes_str("application/json"));
-	add_header(ping, EVENT_HEADER, bytes_str("ping"));
-	add_header(ping, DELIVERY_HEADER, bytes_str(delivery));
-	add_header(ping, HOOK_HEADER, bytes_str("0"));
-	if (secret.len > 0) {
-		struct buf signature = buf_new(128);
-		sign_github(secret, ping->body, &signature);
-		add_header(ping, SIGN_GITHUB_HEADER, arena_copy(a, buf_bytes(&signature)));
-		buf_free(&signature);
-	}
+	provider_ping_add(ping, "User-Agent", bytes_str("GitHub-Hookshot/hooklog"));
+	provider_ping_add(ping, "Content-Type", bytes_str("application/json"));
+	provider_ping_add(ping, EVENT_HEADER, bytes_str("ping"));
+	provider_ping_add(ping, DELIVERY_HEADER, provider_uuid(a));
+	provider_ping_add(ping, HOOK_HEADER, bytes_str("0"));
+	provider_ping_sign(ping, SIGN_GITHUB_HEADER, "sha256=", secret, &ping->body, 1, a);
+	return RC_OK;
 }
 
 const struct provider provider_github = {
 	.name = "github",
 	.label = "GitHub",
-	.scheme = "hmac-sha256",
-	.single_headers = single_headers,
+	.setup = &setup,
 	.read = read_claims,
 	.signature_formed = signature_formed,
 	.verify = verify,

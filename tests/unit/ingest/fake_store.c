@@ -170,3 +170,38 @@ store_health(struct store *s, struct err *e)
 	pthread_mutex_unlock(&s->lock);
 	return rc == RC_OK ? RC_OK : err_set(e, rc, "log.fake", "as the test wants it");
 }
+
+struct waiting {
+	pthread_mutex_t lock;
+	pthread_cond_t done;
+	bool is_done;
+	struct store_result result;
+};
+
+static void
+on_appended(const struct store_result *result, void *context)
+{
+	struct waiting *w = context;
+	pthread_mutex_lock(&w->lock);
+	w->result = *result;
+	w->is_done = true;
+	pthread_cond_signal(&w->done);
+	pthread_mutex_unlock(&w->lock);
+}
+
+struct store_result
+store_append(struct store *s, const struct event *ev)
+{
+	struct waiting w = { .lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER };
+	struct store_result failed = { .rc = RC_OK };
+	failed.rc = store_submit(s, ev, on_appended, &w, &failed.err);
+	if (failed.rc != RC_OK)
+		return failed;
+	pthread_mutex_lock(&w.lock);
+	while (!w.is_done)
+		pthread_cond_wait(&w.done, &w.lock);
+	pthread_mutex_unlock(&w.lock);
+	pthread_mutex_destroy(&w.lock);
+	pthread_cond_destroy(&w.done);
+	return w.result;
+}

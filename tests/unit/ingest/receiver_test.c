@@ -91,7 +91,7 @@ wrong_requests_are_refused_and_nothing_is_stored(struct world *w)
 		       "\r\n\r\n{}" },
 		{ 401, "POST /in/gh HTTP/1.1\r\n" WORLD_HEAD "X-Hub-Signature-256: sha256=" HEX64
 		       "0\r\n\r\n{}" },
-		{ 400, "POST /in/gh HTTP/1.1\r\n" WORLD_HEAD "X-Hub-Signature-256: a\r\n"
+		{ 401, "POST /in/gh HTTP/1.1\r\n" WORLD_HEAD "X-Hub-Signature-256: a\r\n"
 		       "X-Hub-Signature-256: b\r\n\r\n{}" },
 		{ 400, "POST /in/gh HTTP/1.1\r\n" WORLD_HEAD "X-GitHub-Delivery: d2\r\n\r\n{}" },
 		{ 400, "POST /in/gh HTTP/1.1\r\n" WORLD_HEAD "Content-Length: 2\r\n\r\n{}" },

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Refused deliveries: kept beside the log, shown, admitted once the secret is right, dropped.
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test, assert } from '../lib/harness.mjs';
+import { ndjson, run, runOk, startIngest, tempDir } from '../lib/hooklog.mjs';
+
+const WRONG = 'the secret that was configured';
+const RIGHT = 'the secret that the forge uses';
+
+async function start(t, env = {}) {
+	const dir = tempDir(t, 'quarantine');
+	fs.writeFileSync(path.join(dir, 'given'), WRONG, { mode: 0o600 });
+	await runOk(['source', 'add', 'gh', '--data', dir, '--secret-file', path.join(dir, 'given')]);
+	const receiver = await startIngest(t, dir, { env });
+	receiver.dir = dir;
+	receiver.quarantine = (...args) => run(['quarantine', ...args, '--data', dir]);
+	receiver.list = async (...args) => ndjson((await runOk(['quarantine', 'list', '--json', ...args, '--data', dir])).stdout);
+	return receiver;
+}
+
+async function post(receiver, body, { secret = RIGHT, headers = {}, omit = [] } = {}) {
+	const all = {
+		'Content-Type': 'application/json',
+		'X-GitHub-Event': 'issues',
+		'X-GitHub-Delivery': crypto.randomUUID(),
+		'X-Hub-Signature-256': `sha256=${crypto.createHmac('sha256', secret).update(body).digest('hex')}`,
+		...headers,
+	};
+	omit.forEach((name) => delete all[name]);
+	const response = await fetch(`${receiver.url}/in/gh`, { method: 'POST', body, headers: all });
+	await response.arrayBuffer();
+	return response.status;
+}
+
+// Corrects the secret as an operator would, and waits until the receiver knows.
+async function correct(receiver) {
+	const seen = receiver.stderr.length;
+	fs.writeFileSync(path.join(receiver.dir, 'sources/gh.secret'), RIGHT, { mode: 0o600 });
+	while (!/ingest\.sources /.test(receiver.stderr.slice(seen)))
+		await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+const events = async (dir) => ndjson((await runOk(['replay', '--data', dir, '--target', '-'])).stdout);
+
+test('a delivery refused for a wrong secret is admitted once the secret is right', async (t) => {
+	const receiver = await start(t);
+	const body = JSON.stringify({ action: 'opened', text: 'käse\n' });
+	const before = Date.now();
+	assert.equal(await post(receiver, body, { headers: { Authorization: 'Bearer very-secret' } }), 401);
+	const [entry] = await receiver.list();
+	assert.deepEqual([entry.id, entry.state, entry.status, entry.reason], [1, 'waiting', 401, 'ingest.signature']);
+	assert.ok(Date.parse(entry.received_at) >= before - 1 && Date.parse(entry.received_at) <= Date.now() + 1);
+	assert.equal((await receiver.quarantine('show', '1', '--body')).stdout, body);
+	const shown = (await receiver.quarantine('show', '1')).stdout;
+	assert.match(shown, /X-GitHub-Event: issues/);
+	assert.match(shown, /Authorization: redacted:/);
+	assert.equal(JSON.parse((await receiver.quarantine('show', '1', '--json')).stdout).request.body, body);
+
+	const early = await receiver.quarantine('admit', '1');
+	assert.equal(early.code, 1, early.stderr);
+	assert.match(early.stderr, /signature/);
+	await correct(receiver);
+	const admitted = await receiver.quarantine('admit', '1', '--json');
+	assert.deepEqual(JSON.parse(admitted.stdout), { id: 1, seq: 1, duplicate: false }, admitted.stderr);
+	assert.equal((await receiver.quarantine('admit', '1')).code, 1);
+	assert.deepEqual(await receiver.list(), []);
+	assert.deepEqual((await receiver.list('--all')).map((e) => [e.state, e.seq]), [['admitted', 1]]);
+	assert.equal(await post(receiver, body), 202);
+	await receiver.stop();
+
+	const [event] = await events(receiver.dir);
+	assert.equal(event.body, body);
+	assert.equal(event.verified, 'ok');
+	const header = event.headers.find(([name]) => name === 'X-Hooklog-Received-At') ?? event.headers['X-Hooklog-Received-At'];
+	assert.equal(Array.isArray(header) ? header[1] : header, entry.received_at);
+	assert.equal(fs.readFileSync(path.join(receiver.dir, 'quarantine/ring')).includes('very-secret'), false);
+});
+
+test('without a receiver the command writes the log itself', async (t) => {
+	const receiver = await start(t);
+	assert.equal(await post(receiver, '{"n":1}'), 401);
+	assert.equal(await post(receiver, '{"n":2}'), 401);
+	assert.equal(await post(receiver, '{"n":3}', { omit: ['X-Hub-Signature-256'] }), 401);
+	assert.equal(await post(receiver, '{"n":4}', { omit: ['X-GitHub-Delivery'] }), 400);
+	await receiver.stop();
+	fs.writeFileSync(path.join(receiver.dir, 'sources/gh.secret'), RIGHT, { mode: 0o600 });
+	const some = await receiver.quarantine('admit', '2', '3');
+	assert.equal(some.code, 7, some.stderr);
+	assert.match(some.stdout, /request 2 +stored as 1/);
+	assert.match(some.stderr, /not signed/);
+	const forced = await receiver.quarantine('admit', '3', '--unverified');
+	assert.equal(forced.code, 0, forced.stderr);
+	assert.equal((await receiver.quarantine('drop', '1')).code, 0);
+	assert.equal((await receiver.quarantine('admit', '1')).code, 1);
+	assert.equal((await receiver.quarantine('admit', '99')).code, 3);
+	assert.equal((await receiver.quarantine('admit', 'x')).code, 2);
+	assert.equal((await receiver.quarantine('drop', '--all')).code, 0);
+	assert.deepEqual(await receiver.list(), []);
+	const stored = await events(receiver.dir);
+	assert.deepEqual(stored.map((e) => [e.body, e.verified]), [['{"n":2}', 'ok'], ['{"n":3}', 'failed']]);
+});
+
+test('the ring is bounded, and a flood of rubbish is not kept', async (t) => {
+	const receiver = await start(t, { HOOKLOG_QUARANTINE_BYTES_MAX: '256KiB', HOOKLOG_QUARANTINE_REQUESTS_PER_SECOND_MAX: '20' });
+	const file = path.join(receiver.dir, 'quarantine/ring');
+	assert.equal(await post(receiver, 'x'.repeat(40 * 1024)), 401);
+	assert.equal(fs.existsSync(file), false, 'a body over an eighth of the ring is not kept');
+	const started = Date.now();
+	const answers = await Promise.all(Array.from({ length: 300 }, () => post(receiver, 'y'.repeat(20 * 1024))));
+	const seconds = (Date.now() - started) / 1000 + 1;
+	assert.ok(answers.every((status) => status === 401));
+	const listed = await receiver.list();
+	const kept = listed.at(-1).id;
+	assert.ok(kept >= 10 && kept <= 20 * seconds + 1, `${kept} kept in ${seconds} s`);
+	assert.equal(fs.statSync(file).size, 256 * 1024);
+	assert.ok(listed.length >= 5 && listed.length <= 12, `${listed.length} in the ring`);
+	// What is our own trouble, what has no source and what has no body is not kept.
+	assert.equal((await fetch(`${receiver.url}/in/nobody`, { method: 'POST', body: 'x' })).status, 404);
+	assert.equal(await post(receiver, ''), 401);
+	assert.equal((await receiver.list()).at(-1).id, kept);
+	await receiver.stop();
+	const off = await startIngest(t, receiver.dir, { env: { HOOKLOG_QUARANTINE_BYTES_MAX: '0' } });
+	off.dir = receiver.dir;
+	assert.equal(await post(off, 'z'), 401);
+	assert.equal((await receiver.list()).at(-1).id, kept);
+	await off.stop();
+});
+
+test('hostile text of a refused delivery does not reach the terminal', async (t) => {
+	const receiver = await start(t);
+	assert.equal(await post(receiver, '{}', { headers: { 'X-A': 'csi \x9b31m' } }), 401);
+	const { stdout } = await receiver.quarantine('show', '1');
+	assert.match(stdout, /X-A: csi (\\x[0-9a-f]{2})+31m/);
+	assert.doesNotMatch(stdout, /[^\n\x20-\x7e]/);
+	await receiver.stop();
+});
+
+test('a damaged ring is made anew', async (t) => {
+	const receiver = await start(t);
+	assert.equal(await post(receiver, '{}'), 401);
+	await receiver.stop();
+	fs.writeFileSync(path.join(receiver.dir, 'quarantine/ring'), 'rubbish');
+	const listed = await receiver.quarantine('list');
+	assert.equal(listed.code, 8, listed.stderr);
+	const again = await startIngest(t, receiver.dir);
+	again.dir = receiver.dir;
+	assert.equal(await post(again, '{}'), 401);
+	assert.deepEqual((await receiver.list()).map((e) => e.id), [1]);
+	await again.stop();
+});
