@@ -257,11 +257,16 @@ writer_roll(struct store *s, struct err *e)
 	struct segment *next;
 	uint64_t first = s->last_seq + 1;
 	ASSERT(s->segment_last != 0);
-	enum rc rc = segment_make(s->dir, segment_set_log_id(s->set), first, s->chain, e);
-	if (rc == RC_OK)
-		rc = segment_acquire_writable(s->set, first, &next, e);
+	enum rc rc = RC_OK;
+	if (!s->next_made)
+		rc = segment_make(s->dir, segment_set_log_id(s->set), first, s->chain, e);
 	if (rc != RC_OK)
 		return rc;
+	s->next_made = true;
+	rc = segment_acquire_writable(s->set, first, &next, e);
+	if (rc != RC_OK)
+		return rc;
+	s->next_made = false;
 	segment_release(s->segment);
 	s->segment = next;
 	s->segment_last = 0;
@@ -319,15 +324,16 @@ segment_is_due(const struct store *s)
 		clock_now_us() - s->segment_first_at_us >= s->options.segment_age_s_max * 1000000;
 }
 
-/* A segment that cannot be made for lack of room is no reason to stop: the old one goes on. */
+/* A segment that cannot be made for lack of room is no reason to stop: the old one goes on. Once the new
+ * one has its name the old one is over, or its next record would stand in both. */
 static enum rc
 commit(struct store *s, struct commit *c, struct err *e)
 {
 	int code = 0;
 	enum rc rc = RC_OK;
-	if (segment_is_due(s))
+	if (s->next_made || segment_is_due(s))
 		rc = writer_roll(s, e);
-	if (rc == RC_FULL)
+	if (rc == RC_FULL && !s->next_made)
 		rc = RC_OK;
 	if (rc == RC_OK)
 		rc = commit_once(s, c, &code, e);

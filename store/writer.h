@@ -55,6 +55,7 @@ struct store {
 	bool started;
 	struct segment *segment; /* the open one */
 	uint64_t segment_last;   /* its last seq; 0: empty */
+	bool next_made;          /* the next segment has its name already, but could not be opened yet */
 	int64_t segment_first_at_us;
 	uint64_t last_seq;
 	int64_t last_at_us;
