@@ -38,6 +38,28 @@ struct up {
 
 /* ---- the projector's thread ---- */
 
+#define REBUILD_RETRY_MIN_MS 250
+#define REBUILD_RETRY_MAX_MS 30000
+
+/* Makes the tables anew. A database that goes away meanwhile is waited for, and so is the lock that our own
+ * broken connection may hold for some time; the rebuild goes on where it was. */
+static enum rc
+rebuild_patiently(struct up *up, struct err *e)
+{
+	int64_t backoff_ms = REBUILD_RETRY_MIN_MS;
+	for (;;) {
+		enum rc rc = projector_rebuild(&up->projector_options, e);
+		bool locked = rc == RC_CONFLICT && e->id != NULL && strcmp(e->id, "project.locked") == 0;
+		if ((rc != RC_AGAIN && !locked) || cmd_stopped(up->projector_stop_fd))
+			return rc;
+		log_err("postgres.unavailable", e);
+		struct pollfd fd = { .fd = up->projector_stop_fd, .events = POLLIN };
+		if (poll(&fd, 1, (int)backoff_ms) > 0)
+			return rc;
+		backoff_ms = backoff_ms * 2 > REBUILD_RETRY_MAX_MS ? REBUILD_RETRY_MAX_MS : backoff_ms * 2;
+	}
+}
+
 static void *
 project(void *context)
 {
@@ -48,12 +70,12 @@ project(void *context)
 	 * else to ask: make the tables anew. The old ones are shown until the new ones are complete. */
 	if (rc == RC_CONFLICT && e.id != NULL && strcmp(e.id, "project.definitions-changed") == 0) {
 		LOG_INFO("project.rebuild", F_S("reason", e.text));
-		rc = projector_rebuild(&up->projector_options, &e);
+		rc = rebuild_patiently(up, &e);
 		if (rc == RC_OK)
 			rc = projector_run(&up->projector_options, &e);
 	}
 	/* The receiver goes on whatever happens here: webhooks land, tables wait. */
-	if (rc != RC_OK && !(rc == RC_AGAIN && cmd_stopped(up->stop_fd)))
+	if (rc != RC_OK && !(rc == RC_AGAIN && cmd_stopped(up->projector_stop_fd)))
 		log_err("project.stopped", &e);
 	return NULL;
 }

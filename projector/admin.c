@@ -196,7 +196,7 @@ projector_check(const char *definitions_dir, const char *only_table, bool sql, s
 		tables_put_create(out, d, "gh_gN");
 		tables_put_upsert(out, d, "gh_gN", types);
 		buf_put_str(out, ";\n");
-		tables_put_view(out, d, "gh_gN");
+		tables_put_view(out, d->view, "gh_gN", d->table);
 	}
 	if (rc == RC_OK && !found)
 		rc = err_set(e, RC_NOTFOUND, NULL, "there is no projection that makes table %s", only_table);

@@ -4,7 +4,8 @@
 #include "projector/tables.h"
 #include "sql/sql.h"
 
-#define COLUMNS "id, schema_name, status, log_id, seq, chain, definition_hash"
+#define COLUMNS "id, schema_name, status, log_id, seq, chain, definition_hash, paused_at is not null"
+#define NEW_COLUMNS "id, schema_name, status, log_id, seq, chain, definition_hash, views, tables"
 
 static const char *const status_names[] = { "building", "live", "retired" };
 
@@ -65,6 +66,7 @@ read_row(const struct pg_result *r, struct generation *g, struct err *e)
 			g->status = (enum generation_status)i;
 	}
 	g->seq = strtoull(pg_field(r, 0, 4), NULL, 10);
+	g->paused = pg_field(r, 0, 7)[0] == 't';
 	if (!pg_field_bytes(r, 0, 3, g->log_id, sizeof g->log_id) ||
 		!pg_field_bytes(r, 0, 5, g->chain, sizeof g->chain) ||
 		!pg_field_bytes(r, 0, 6, g->definition_hash, sizeof g->definition_hash))
@@ -96,16 +98,19 @@ insert_row(struct pg *pg, const struct catalog *c, const unsigned char log_id[ST
 {
 	static const unsigned char no_chain[STORE_CHAIN_BYTES];
 	struct pg_result *r = NULL;
-	struct buf views = buf_new(LIMIT_CONFIG_FILE_BYTES);
-	for (size_t i = 0; i < c->count; i++)
+	struct buf views = buf_new(LIMIT_CONFIG_FILE_BYTES), tables = buf_new(LIMIT_CONFIG_FILE_BYTES);
+	for (size_t i = 0; i < c->count; i++) {
 		buf_printf(&views, "%s%s", i == 0 ? "" : ",", c->definitions[i].view);
+		buf_printf(&tables, "%s%s", i == 0 ? "" : ",", c->definitions[i].table);
+	}
 	struct pg_param params[] = { pg_param_bytea(log_id, STORE_LOG_ID_BYTES),
 		pg_param_bytea(no_chain, sizeof no_chain), pg_param_bytea(c->hash, sizeof c->hash),
-		pg_param_text(buf_cstr(&views)) };
+		pg_param_text(buf_cstr(&views)), pg_param_text(buf_cstr(&tables)) };
 	enum rc rc = pg_query(pg,
 		"with next as (select coalesce(max(id), 0) + 1 as id from hooklog.generations) "
-		"insert into hooklog.generations (" COLUMNS ", views) "
-		"select id, 'gh_g' || id, 'building', $1, 0, $2, $3, string_to_array($4, ',') from next "
+		"insert into hooklog.generations (" NEW_COLUMNS ") "
+		"select id, 'gh_g' || id, 'building', $1, 0, $2, $3, string_to_array($4, ','), "
+		"string_to_array($5, ',') from next "
 		"returning " COLUMNS,
 		params, COUNT_OF(params), &r, e);
 	if (rc == RC_OK)
@@ -115,6 +120,7 @@ insert_row(struct pg *pg, const struct catalog *c, const unsigned char log_id[ST
 			"another process is making tables right now; try again");
 	pg_result_free(r);
 	buf_free(&views);
+	buf_free(&tables);
 	return rc;
 }
 
@@ -170,6 +176,15 @@ generation_unlock(struct pg *pg, const struct generation *g, struct err *e)
 }
 
 enum rc
+generation_gate(struct pg *pg, const struct generation *g, bool close, struct err *e)
+{
+	char sql[128];
+	snprintf(sql, sizeof sql, "select pg_advisory_%s(" GENERATION_GATE_CLASS ", %d)",
+		close ? "lock" : "unlock", g->id);
+	return pg_exec(pg, sql, e);
+}
+
+enum rc
 generation_find_locked(struct pg *pg, enum generation_status status, struct generation *g, struct err *e)
 {
 	for (;;) {
@@ -202,81 +217,20 @@ generation_check_writable(struct pg *pg, const struct generation *g, struct err 
 	return rc;
 }
 
-/* Views of tables that the new definitions no longer make still show the old generation. */
-static enum rc
-drop_stale_views(struct pg *pg, const struct generation *old, const struct generation *g, struct err *e)
-{
-	char sql[1024];
-	snprintf(sql, sizeof sql,
-		"do $stale$ declare v text; begin for v in "
-		"select unnest(views) from hooklog.generations where id = %d except "
-		"select unnest(views) from hooklog.generations where id = %d "
-		"loop execute format('drop view if exists %%I.%%I', split_part(v, '.', 1), "
-		"split_part(v, '.', 2)); end loop; end $stale$",
-		old->id, g->id);
-	return pg_exec(pg, sql, e);
-}
-
-static enum rc
-swap_views(struct pg *pg, const struct catalog *c, const struct generation *g, struct err *e)
-{
-	struct buf sql = buf_new(LIMIT_TEXT_BYTES);
-	enum rc rc = RC_OK;
-	for (size_t i = 0; i < c->count && rc == RC_OK; i++) {
-		buf_clear(&sql);
-		tables_put_view(&sql, &c->definitions[i], g->schema);
-		rc = pg_exec(pg, buf_cstr(&sql), e);
-		if (rc != RC_OK)
-			err_wrap(e, "point view %s at %s", c->definitions[i].view, g->schema);
-	}
-	buf_free(&sql);
-	return rc;
-}
-
-static enum rc
-set_status(struct pg *pg, const struct generation *g, const char *status, struct err *e)
-{
-	char sql[256];
-	snprintf(sql, sizeof sql,
-		"update hooklog.generations set status = '%s', updated_at = now(), "
-		"live_at = case when '%s' = 'live' then now() else live_at end where id = %d",
-		status, status, g->id);
-	return pg_exec(pg, sql, e);
-}
-
 enum rc
-generation_promote(struct pg *pg, const struct catalog *c, struct generation *g, struct err *e)
+generation_audit(struct pg *pg, const char *action, const struct generation *g, uint64_t from_seq,
+	uint64_t to_seq, const char *note, struct err *e)
 {
-	struct generation live, fresh;
-	/* The lock keeps the live projector from moving its checkpoint while the two are compared. */
-	enum rc rc = pg_exec(pg, "begin; lock table hooklog.generations in share row exclusive mode", e);
-	if (rc == RC_OK)
-		rc = generation_find(pg, GENERATION_LIVE, &live, e);
-	bool had_live = rc == RC_OK;
-	if (rc == RC_NOTFOUND)
-		rc = RC_OK;
-	if (rc == RC_OK)
-		rc = generation_find(pg, GENERATION_BUILDING, &fresh, e);
-	if (rc == RC_OK && fresh.id != g->id)
-		rc = err_set(e, RC_CONFLICT, "project.locked", "generation %d is no longer being built", g->id);
-	if (rc == RC_OK && had_live && memcmp(live.log_id, fresh.log_id, sizeof live.log_id) == 0 &&
-		live.seq > fresh.seq)
-		rc = err_set(e, RC_AGAIN, NULL, "generation %d is at %" PRIu64 ", the live one at %" PRIu64,
-			g->id, fresh.seq, live.seq);
-	if (rc == RC_OK && had_live)
-		rc = set_status(pg, &live, "retired", e);
-	if (rc == RC_OK)
-		rc = set_status(pg, g, "live", e);
-	if (rc == RC_OK)
-		rc = swap_views(pg, c, g, e);
-	if (rc == RC_OK && had_live)
-		rc = drop_stale_views(pg, &live, g, e);
-	if (rc == RC_OK)
-		rc = pg_exec(pg, "commit", e);
-	else
-		(void)!pg_exec(pg, "rollback", NULL);
-	if (rc == RC_OK)
-		g->status = GENERATION_LIVE;
+	unsigned char id[4], from[8], to[8];
+	const struct pg_param params[] = { pg_param_text(action), pg_param_int4(g->id, id),
+		pg_param_int8((int64_t)from_seq, from), pg_param_int8((int64_t)to_seq, to),
+		note == NULL ? (struct pg_param){ PG_TEXT, { NULL, 0 } } : pg_param_text(note) };
+	struct pg_result *r = NULL;
+	enum rc rc = pg_query(pg,
+		"insert into hooklog.audit (action, generation, from_seq, to_seq, note) "
+		"values ($1, $2, $3, $4, $5)",
+		params, COUNT_OF(params), &r, e);
+	pg_result_free(r);
 	return rc;
 }
 
@@ -286,7 +240,11 @@ generation_drop(struct pg *pg, const struct generation *g, struct err *e)
 	struct buf sql = buf_new(4096);
 	buf_put_str(&sql, "drop schema if exists ");
 	pg_put_identifier(&sql, g->schema);
-	buf_printf(&sql, " cascade; delete from hooklog.generations where id = %d", g->id);
+	buf_printf(&sql,
+		" cascade; insert into hooklog.audit (action, generation, from_seq, note) "
+		"select 'drop', id, seq, status from hooklog.generations where id = %d; "
+		"delete from hooklog.generations where id = %d",
+		g->id, g->id);
 	enum rc rc = pg_exec(pg, buf_cstr(&sql), e);
 	buf_free(&sql);
 	return rc;

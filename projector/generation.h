@@ -12,6 +12,9 @@
 
 /* First key of our advisory locks: "hklg". The second is the generation, or 0 for the setup. */
 #define GENERATION_LOCK_CLASS "1751870567"
+/* Shared by who moves the checkpoint of the generation of the second key, for the length of the
+ * transaction (hooklog.advance); alone for who needs it to stand still. */
+#define GENERATION_GATE_CLASS "1751870568"
 
 enum generation_status { GENERATION_BUILDING, GENERATION_LIVE, GENERATION_RETIRED };
 
@@ -23,6 +26,7 @@ struct generation {
 	uint64_t seq; /* the checkpoint: all events up to here are in the tables */
 	unsigned char chain[STORE_CHAIN_BYTES];
 	unsigned char definition_hash[SHA256_BYTES];
+	bool paused; /* hooklog.advance refuses with HL003 */
 };
 
 /* Makes or upgrades the schema hooklog. Safe to run from several processes at once. */
@@ -46,14 +50,28 @@ enum rc generation_unlock(struct pg *pg, const struct generation *g, struct err 
 enum rc generation_find_locked(struct pg *pg, enum generation_status status, struct generation *g,
 	struct err *e) MUST_CHECK;
 
+/* Closes or opens the gate of a generation: while it is closed, its checkpoint stands still for everybody
+ * else, who wait up to their lock_timeout. Lasts as long as the connection. */
+enum rc generation_gate(struct pg *pg, const struct generation *g, bool close, struct err *e) MUST_CHECK;
+
+/* Writes a row of hooklog.audit. note may be NULL. */
+enum rc generation_audit(struct pg *pg, const char *action, const struct generation *g, uint64_t from_seq,
+	uint64_t to_seq, const char *note, struct err *e) MUST_CHECK;
+
 /* Moves the checkpoint to where it is: RC_DENIED when we may not write, as in a standby or for a role
  * that only reads. Found out before the first event waits for it. */
 enum rc generation_check_writable(struct pg *pg, const struct generation *g, struct err *e) MUST_CHECK;
 
 /* Makes g live: points every stable view at it and retires the one that was live, in one transaction.
- * RC_AGAIN with an id of NULL: the live generation is ahead of g; catch up and call again. */
-enum rc generation_promote(struct pg *pg, const struct catalog *c, struct generation *g, struct err *e)
-	MUST_CHECK;
+ * Views whose columns change are made anew with their grants.
+ * RC_AGAIN with an id of NULL: the live generation is ahead of g; catch up and call again.
+ * RC_CONFLICT, id project.views-in-the-way: as generation_check_views. */
+enum rc generation_promote(struct pg *pg, struct generation *g, struct err *e) MUST_CHECK;
+
+/* Whether g can be made live as far as views of others are concerned. RC_CONFLICT, id
+ * project.views-in-the-way: the message names those that stand on views whose columns change; each is
+ * logged on a line of its own as well, since there may be many. */
+enum rc generation_check_views(struct pg *pg, const struct generation *g, struct err *e) MUST_CHECK;
 
 /* Drops a generation's tables and its row. */
 enum rc generation_drop(struct pg *pg, const struct generation *g, struct err *e) MUST_CHECK;

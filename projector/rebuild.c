@@ -2,6 +2,10 @@
 #include "base/log.h"
 #include "projector/session.h"
 
+/* Batches the new tables may be behind the live ones when the swap begins: what the live projector waits
+ * for. Doubled with each round that ends farther away, so that a swap comes whatever the load. */
+#define SWAP_BATCHES 4
+
 /* A building generation of these definitions and this log is continued; any other is dropped. */
 static enum rc
 find_or_create(struct session *s, const struct store_span *span, struct err *e)
@@ -26,10 +30,11 @@ find_or_create(struct session *s, const struct store_span *span, struct err *e)
 	return rc;
 }
 
+/* Projects until the checkpoint is at target or after it. */
 static enum rc
-catch_up(struct session *s, struct err *e)
+reach(struct session *s, uint64_t target, struct err *e)
 {
-	for (;;) {
+	while (s->generation.seq < target) {
 		if (session_stopped(s, 0))
 			return err_set(e, RC_AGAIN, "project.rebuild-interrupted",
 				"stopped at event %" PRIu64 "; run `hooklog project rebuild` again to continue",
@@ -38,12 +43,55 @@ catch_up(struct session *s, struct err *e)
 		enum rc rc = session_step(s, &count, e);
 		if (rc != RC_OK || count == 0)
 			return rc;
-		struct store_span span;
-		rc = store_span(s->o->reader, &span, e);
+		if (s->o->progress != NULL)
+			s->o->progress(s->generation.seq, target, s->o->context);
+	}
+	return RC_OK;
+}
+
+/* With the live checkpoint held still: the rest, and the swap. */
+static enum rc
+finish(struct session *s, const struct generation *live, struct err *e)
+{
+	struct generation still;
+	enum rc rc = generation_gate(s->pg, live, true, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = generation_find(s->pg, GENERATION_LIVE, &still, e);
+	if (rc == RC_OK)
+		rc = reach(s, still.seq, e);
+	if (rc == RC_OK)
+		rc = generation_promote(s->pg, &s->generation, e);
+	enum rc opened = generation_gate(s->pg, live, false, rc == RC_OK ? e : NULL);
+	return rc == RC_OK ? opened : rc;
+}
+
+/* Follows the live generation until the distance is small enough, then swaps. When both advance at one
+ * pace, as under a load neither can keep up with, the distance would stay what it is for ever. */
+static enum rc
+follow_and_swap(struct session *s, struct err *e)
+{
+	uint64_t distance_max = SWAP_BATCHES * (uint64_t)s->o->batch_events_max;
+	for (;;) {
+		struct generation live;
+		enum rc rc = generation_find(s->pg, GENERATION_LIVE, &live, e);
+		if (rc == RC_NOTFOUND ||
+			(rc == RC_OK && memcmp(live.log_id, s->generation.log_id, sizeof live.log_id) != 0))
+			return generation_promote(s->pg, &s->generation, e);
 		if (rc != RC_OK)
 			return rc;
-		if (s->o->progress != NULL)
-			s->o->progress(s->generation.seq, span.last_seq, s->o->context);
+		if (live.seq <= s->generation.seq || live.seq - s->generation.seq <= distance_max) {
+			rc = finish(s, &live, e);
+			/* 55P03: a transaction of the live projector lasts longer than lock_timeout. Without an
+			 * id: another live generation came in between. */
+			if (rc != RC_AGAIN || (e->id != NULL && strcmp(e->code, "55P03") != 0))
+				return rc;
+		} else {
+			rc = reach(s, live.seq, e);
+			if (rc != RC_OK)
+				return rc;
+			distance_max *= 2;
+		}
 	}
 }
 
@@ -61,16 +109,10 @@ projector_rebuild(const struct projector_options *o, struct err *e)
 		rc = find_or_create(&s, &span, e);
 	if (rc == RC_OK)
 		rc = apply_prepare(&s.applier, e);
-	/* The live projector may be ahead by the time we reach the end; each round is shorter. */
-	while (rc == RC_OK) {
-		rc = catch_up(&s, e);
-		if (rc != RC_OK)
-			break;
-		rc = generation_promote(s.pg, &s.catalog, &s.generation, e);
-		if (rc != RC_AGAIN || e->id != NULL)
-			break;
-		rc = RC_OK;
-	}
+	if (rc == RC_OK)
+		rc = reach(&s, span.last_seq, e);
+	if (rc == RC_OK)
+		rc = follow_and_swap(&s, e);
 	if (rc == RC_OK) {
 		LOG_INFO("project.rebuilt", F_S("schema", s.generation.schema),
 			F_U("seq", s.generation.seq), F_U("parked", s.applier.parked));

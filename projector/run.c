@@ -22,7 +22,7 @@ attach(struct session *s, struct err *e)
 		if (rc == RC_OK)
 			rc = generation_create(s->pg, &s->catalog, span.log_id, &s->generation, e);
 		if (rc == RC_OK)
-			rc = generation_promote(s->pg, &s->catalog, &s->generation, e);
+			rc = generation_promote(s->pg, &s->generation, e);
 		if (rc == RC_OK)
 			rc = generation_find_locked(s->pg, GENERATION_LIVE, &s->generation, e);
 	}

@@ -240,29 +240,18 @@ tables_put_upsert(struct buf *out, const struct definition *d, const char *schem
 }
 
 void
-tables_put_view(struct buf *out, const struct definition *d, const char *schema)
+tables_put_view(struct buf *out, const char *view, const char *schema, const char *table)
 {
-	const char *dot = strchr(d->view, '.');
-	struct buf view = buf_new(512), table = buf_new(512), view_schema = buf_new(256);
-	buf_put(&view_schema, d->view, (size_t)(dot - d->view));
-	pg_put_identifier(&view, buf_cstr(&view_schema));
-	buf_put_char(&view, '.');
-	pg_put_identifier(&view, dot + 1);
-	pg_put_identifier(&table, schema);
-	buf_put_char(&table, '.');
-	pg_put_identifier(&table, d->table);
+	const char *dot = strchr(view, '.');
+	struct buf view_schema = buf_new(256);
+	buf_put(&view_schema, view, (size_t)(dot - view));
 	buf_put_str(out, "create schema if not exists ");
 	pg_put_identifier(out, buf_cstr(&view_schema));
-	/* 42P16: the columns changed, so the view cannot be replaced in place. Other views that depend on
-	 * it stop the drop, and with it the swap, with an error that names them. */
+	/* Names of projections hold no quotes (definition.c), so they can stand in literals. */
 	buf_printf(out,
-		";\ndo $swap$ begin\n"
-		"\tcreate or replace view %s as select * from %s;\n"
-		"exception when invalid_table_definition then\n"
-		"\tdrop view %s;\n\tcreate view %s as select * from %s;\nend $swap$;\n",
-		buf_cstr(&view), buf_cstr(&table), buf_cstr(&view), buf_cstr(&view), buf_cstr(&table));
-	buf_free(&view);
-	buf_free(&table);
+		";\nselect hooklog.show_table(to_regclass('\"%s\".\"%s\"'), '\"%s\".\"%s\"', "
+		"'\"%s\".\"%s\"');\n",
+		buf_cstr(&view_schema), dot + 1, buf_cstr(&view_schema), dot + 1, schema, table);
 	buf_free(&view_schema);
 }
 

@@ -18,9 +18,9 @@ void tables_put_create(struct buf *out, const struct definition *d, const char *
 size_t tables_put_upsert(struct buf *out, const struct definition *d, const char *schema,
 	enum pg_type types[TABLES_PARAMS_MAX]);
 
-/* Appends the statement that points the stable view at the table in schema. A view of the same shape is
- * replaced in place, so that grants and views on top of it stay. */
-void tables_put_view(struct buf *out, const struct definition *d, const char *schema);
+/* Appends the statements that point a stable view at a table in schema. A view of the same shape is
+ * replaced in place; see hooklog.show_table for one whose columns changed. */
+void tables_put_view(struct buf *out, const char *view, const char *schema, const char *table);
 
 /* For an error of SQL that was made from d: names the file and, unless the database is in trouble or
  * refuses us, says that the projection is wrong (RC_INVALID, id config.projection). Returns e->rc. */
