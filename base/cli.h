@@ -46,7 +46,7 @@ struct cli_value {
 
 #define CLI_VERSION "0.1.0"
 #define CLI_OPTIONS_MAX 48
-#define CLI_ARGS_MAX 8
+#define CLI_ARGS_MAX 24
 
 /* What a command was called with. Borrowed from argv and the command row. */
 struct cli_call {

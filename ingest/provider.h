@@ -194,6 +194,12 @@ bool provider_forge_verify(const struct provider_check *c, struct bytes secret);
 void provider_forge_ping(const struct provider_forge *forge, struct bytes secret, struct arena *a,
 	struct provider_ping *ping);
 
+/* Reads members of a JSON document as text, by the paths of event/jpath.h: strings decoded, numbers as
+ * they are written. What is absent, of another type, or no good as a claim is the empty run. False:
+ * not JSON; all values are empty then. */
+bool provider_json(struct bytes json, const char *const *paths, struct bytes *values, size_t count,
+	struct arena *a);
+
 /* Decimal digits only; false also when there are more than 15. */
 bool provider_parse_seconds(struct bytes text, int64_t *seconds);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "event/jpath.h"
 #include "event/sign.h"
 #include "ingest/provider.h"
 
@@ -143,6 +144,42 @@ provider_forge_ping(const struct provider_forge *forge, struct bytes secret, str
 	for (size_t i = 0; i < COUNT_OF(forge->copies) && forge->copies[i].name != NULL; i++)
 		provider_ping_sign(ping, forge->copies[i].name, forge->copies[i].prefix, secret,
 			&ping->body, 1, a);
+}
+
+static struct bytes
+text_of(struct jpath_value value, struct arena *a)
+{
+	struct bytes text = bytes_str("");
+	bool altered = false;
+	if (value.type == JPATH_STRING)
+		text = jpath_text(value, a, &altered);
+	else if (value.type == JPATH_NUMBER)
+		text = value.raw;
+	/* Two ids that only differ in what cannot be written would become one. */
+	return altered || !provider_is_claim(text) ? bytes_str("") : text;
+}
+
+bool
+provider_json(struct bytes json, const char *const *paths, struct bytes *values, size_t count,
+	struct arena *a)
+{
+	size_t slots[8];
+	struct jpath_doc *doc = NULL;
+	struct err ignored;
+	ASSERT(count <= COUNT_OF(slots));
+	struct jpath_set *set = jpath_set_new();
+	bool right = true;
+	for (size_t i = 0; i < count; i++) {
+		values[i] = bytes_str("");
+		right = right && jpath_add(set, paths[i], &slots[i], &ignored) == RC_OK;
+	}
+	right = right && jpath_walk(set, json, a, &doc, &ignored) == RC_OK;
+	for (size_t i = 0; right && i < count; i++) {
+		if (jpath_rows(doc, slots[i]) > 0)
+			values[i] = text_of(jpath_get(doc, slots[i], 0), a);
+	}
+	jpath_set_free(set);
+	return right;
 }
 
 bool

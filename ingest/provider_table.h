@@ -13,7 +13,8 @@
 	X(gitea) \
 	X(github) \
 	X(gitlab) \
-	X(gogs)
+	X(gogs) \
+	X(standard_webhooks)
 
 #define PROVIDER_DECLARE(name) extern const struct provider provider_##name;
 PROVIDERS(PROVIDER_DECLARE)

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// Each provider's deliveries as its own client library signs them, against the real receiver: accepted,
+// refused after one flipped bit, and `source test` takes the same way.
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test, assert } from '../lib/harness.mjs';
+import { ndjson, run, runOk, startIngest, tempDir } from '../lib/hooklog.mjs';
+import { npmPackage } from '../lib/npm.mjs';
+
+const now = () => Math.floor(Date.now() / 1000);
+const hmac = (secret, ...parts) => parts.reduce((mac, part) => mac.update(part), crypto.createHmac('sha256', secret));
+
+// A receiver with one source: {source, secret, post, ask, events, test}. secret null: made by `source add`.
+async function receive(t, provider, { secret = null, options = [], unsigned = false } = {}) {
+	const dir = tempDir(t, 'providers');
+	const args = ['source', 'add', 's', '--data', dir, '--provider', provider, ...options];
+	if (secret !== null) {
+		fs.writeFileSync(path.join(dir, 'given'), `${secret}\n`, { mode: 0o600 });
+		args.push('--secret-file', path.join(dir, 'given'));
+	}
+	if (unsigned)
+		args.push('--allow-unsigned');
+	await runOk(args);
+	const receiver = await startIngest(t, dir);
+	const url = `${receiver.url}/in/s`;
+	const made = () => fs.readFileSync(path.join(dir, 'sources/s.secret'), 'utf8').trim();
+	const ask = async (body, headers, { method = 'POST', query = '' } = {}) => {
+		const answer = await fetch(url + query, { method, headers, body, redirect: 'manual' });
+		return { status: answer.status, headers: answer.headers, text: await answer.text() };
+	};
+	return {
+		dir,
+		url,
+		secret: unsigned ? '' : secret ?? made(),
+		ask,
+		// Must be stored: {seq, duplicate}.
+		async post(body, headers, options) {
+			const answer = await ask(body, headers, options);
+			assert.equal(answer.status, 202, answer.text);
+			return JSON.parse(answer.text);
+		},
+		async events() {
+			return ndjson((await runOk(['log', 'tail', '--count', '100000', '--json', '--data', dir])).stdout);
+		},
+		// `source test`: must be stored, and gives back the event.
+		async test() {
+			const { stdout } = await runOk(['source', 'test', 's', '--url', url, '--data', dir]);
+			const { seq } = JSON.parse(stdout);
+			return ndjson((await runOk(['log', 'show', String(seq), '--json', '--data', dir])).stdout)[0];
+		},
+	};
+}
+
+const flip = (data, bit) => {
+	const copy = Buffer.from(data);
+	copy[bit >> 3] ^= 1 << (bit & 7);
+	return copy;
+};
+
+// The delivery is taken once; it is refused with any one bit of the body flipped, and with the signature
+// header changed, empty, cut, longer or missing. Nothing of that is stored.
+async function accepted(source, body, headers, signature) {
+	const bytes = Buffer.from(body);
+	const names = Object.keys(headers);
+	const name = names.find((n) => n.toLowerCase() === signature.toLowerCase());
+	assert.ok(name, `${signature} is not among ${names}`);
+	const value = headers[name];
+	const before = (await source.events()).length;
+	const refused = async (what, wrongBody, wrongHeaders) => {
+		const answer = await source.ask(wrongBody, wrongHeaders);
+		assert.equal(answer.status, 401, `${what}: ${answer.status} ${answer.text}`);
+	};
+	const bits = bytes.length * 8;
+	for (const bit of [0, 5, bits >> 1, bits - 1])
+		await refused(`bit ${bit} flipped`, flip(bytes, bit), headers);
+	const other = value.at(-3) === '7' ? '8' : '7';
+	const wrong = { empty: '', cut: value.slice(0, -1), longer: `${value}0`, garbage: `${value} x`, changed: value.slice(0, -3) + other + value.slice(-2) };
+	for (const [what, to] of Object.entries(wrong))
+		await refused(`${name} ${what}`, bytes, { ...headers, [name]: to });
+	const without = { ...headers };
+	delete without[name];
+	await refused(`no ${name}`, bytes, without);
+	assert.equal((await source.events()).length, before);
+
+	const answer = await source.post(bytes, headers);
+	assert.deepEqual(answer, { seq: before + 1, duplicate: false });
+	const stored = (await source.events()).at(-1);
+	assert.equal(stored.verified, 'ok');
+	assert.deepEqual(Buffer.from(stored.body ?? Buffer.from(stored.body_base64, 'base64')), bytes);
+	assert.ok(!JSON.stringify(stored).includes(value), 'the proof is redacted');
+	return stored;
+}
+
+test('github: signed by @octokit/webhooks-methods', async (t) => {
+	const { sign } = await (await npmPackage('@octokit/webhooks-methods', '6.0.0')).import('dist-node/index.js');
+	const source = await receive(t, 'github');
+	const body = '{"action":"opened","number":1}';
+	const stored = await accepted(source, body, {
+		'content-type': 'application/json', 'x-github-event': 'issues', 'x-github-delivery': 'g-1', 'x-github-hook-id': '7',
+		'x-hub-signature-256': await sign(source.secret, body),
+	}, 'x-hub-signature-256');
+	assert.deepEqual([stored.event, stored.delivery, stored.hook], ['issues', 'g-1', '7']);
+	assert.equal((await source.test()).event, 'ping');
+});
+
+test('gitlab: the signing token, signed by standardwebhooks', async (t) => {
+	const { Webhook } = (await npmPackage('standardwebhooks', '1.1.1')).require('standardwebhooks');
+	const source = await receive(t, 'gitlab', { options: ['scheme=signing-token'] });
+	assert.match(source.secret, /^whsec_/);
+	const body = '{"object_kind":"push","ref":"refs/heads/main"}';
+	const at = new Date();
+	const headers = {
+		'content-type': 'application/json', 'x-gitlab-event': 'Push Hook', 'idempotency-key': 'k-1', 'webhook-id': 'k-1',
+		'webhook-timestamp': String(Math.floor(at / 1000)), 'webhook-signature': new Webhook(source.secret).sign('k-1', at, body),
+	};
+	const stored = await accepted(source, body, headers, 'webhook-signature');
+	assert.deepEqual([stored.event, stored.delivery, stored.scheme], ['Push Hook', 'k-1', 'standard-v1']);
+	// A resend has the same id and a time of its own.
+	const later = new Date(Date.now() + 1000);
+	const again = { ...headers, 'webhook-timestamp': String(Math.floor(later / 1000)), 'webhook-signature': new Webhook(source.secret).sign('k-1', later, body) };
+	assert.deepEqual(await source.post(body, again), { seq: stored.seq, duplicate: true });
+	// Ten minutes old, and rightly signed.
+	const old = new Date(Date.now() - 600000);
+	const late = { ...headers, 'webhook-timestamp': String(Math.floor(old / 1000)), 'webhook-signature': new Webhook(source.secret).sign('k-1', old, body) };
+	assert.equal((await source.ask(body, late)).status, 401);
+	// The token of the other scheme is no way in.
+	assert.equal((await source.ask(body, { 'x-gitlab-event': 'Push Hook', 'webhook-id': 'k-2', 'x-gitlab-token': source.secret })).status, 401);
+	assert.equal((await source.test()).event, 'Push Hook');
+});
+
+test('gitlab: the secret token', async (t) => {
+	const source = await receive(t, 'gitlab');
+	const headers = { 'content-type': 'application/json', 'x-gitlab-event': 'Merge Request Hook', 'idempotency-key': 'k-1', 'x-gitlab-token': source.secret };
+	const body = '{"object_kind":"merge_request"}';
+	for (const wrong of ['', `${source.secret}0`, source.secret.slice(1), 'another secret of good length'])
+		assert.equal((await source.ask(body, { ...headers, 'x-gitlab-token': wrong })).status, 401);
+	assert.deepEqual(await source.post(body, headers), { seq: 1, duplicate: false });
+	const [stored] = await source.events();
+	assert.deepEqual([stored.event, stored.delivery, stored.scheme], ['Merge Request Hook', 'k-1', 'token']);
+	assert.ok(!JSON.stringify(stored).includes(source.secret));
+	assert.equal((await source.test()).event, 'Push Hook');
+});
+
+// What Gitea, Forgejo and Gogs sign is the JSON document, also when a form carries it encoded.
+for (const [provider, prefix] of [['gitea', 'Gitea'], ['forgejo', 'Forgejo'], ['gogs', 'Gogs']]) {
+	test(`${provider}: JSON and form bodies`, async (t) => {
+		const source = await receive(t, provider);
+		const json = `{"ref":"refs/heads/main","text":"ä + b & c = d"}`;
+		const mac = hmac(source.secret, json).digest('hex');
+		const headers = (delivery) => ({
+			'content-type': 'application/json', [`X-${prefix}-Event`]: 'push', [`X-${prefix}-Delivery`]: delivery, [`X-${prefix}-Signature`]: mac,
+			...(provider === 'gogs' ? {} : { 'X-Gogs-Signature': mac, 'X-Hub-Signature-256': `sha256=${mac}`, 'X-GitHub-Event': 'push', 'X-GitHub-Delivery': delivery }),
+		});
+		const stored = await accepted(source, json, headers('d-1'), `X-${prefix}-Signature`);
+		assert.deepEqual([stored.event, stored.delivery], ['push', 'd-1']);
+		const form = new URLSearchParams({ payload: json }).toString();
+		const formHeaders = { ...headers('d-2'), 'content-type': 'application/x-www-form-urlencoded' };
+		const second = await accepted(source, form, formHeaders, `X-${prefix}-Signature`);
+		assert.equal(second.body, form);
+		// As GitHub would sign the form.
+		const encoded = hmac(source.secret, form).digest('hex');
+		assert.equal((await source.ask(form, { ...formHeaders, [`X-${prefix}-Signature`]: encoded })).status, 401);
+		// A field that was not signed.
+		assert.equal((await source.ask(`${form}&extra=1`, formHeaders)).status, 401);
+		if (provider !== 'gogs') {
+			const disagree = await source.ask(json, { ...headers('d-3'), 'X-Gogs-Signature': hmac('other', json).digest('hex') });
+			assert.equal(disagree.status, 401);
+		}
+		assert.equal((await source.test()).event, 'push');
+	});
+}
+
+test('bitbucket-cloud: X-Hub-Signature with SHA-256', async (t) => {
+	const source = await receive(t, 'bitbucket-cloud');
+	const body = '{"push":{"changes":[]}}';
+	const headers = { 'content-type': 'application/json', 'x-event-key': 'repo:push', 'x-hook-uuid': 'h-1', 'x-request-uuid': 'r-1', 'x-attempt-number': '1', 'x-hub-signature': `sha256=${hmac(source.secret, body).digest('hex')}` };
+	const stored = await accepted(source, body, headers, 'x-hub-signature');
+	assert.deepEqual([stored.event, stored.delivery, stored.hook], ['repo:push', 'r-1', 'h-1']);
+	assert.deepEqual(await source.post(body, { ...headers, 'x-attempt-number': '2' }), { seq: stored.seq, duplicate: true });
+	assert.equal((await source.test()).event, 'repo:push');
+});
+
+test('bitbucket-datacenter: its unsigned ping is answered and forgotten', async (t) => {
+	const source = await receive(t, 'bitbucket-datacenter');
+	const body = '{"eventKey":"pr:opened"}';
+	const headers = { 'content-type': 'application/json; charset=utf-8', 'x-event-key': 'pr:opened', 'x-request-id': 'r-1', 'x-hub-signature': `sha256=${hmac(source.secret, body).digest('hex')}` };
+	const stored = await accepted(source, body, headers, 'x-hub-signature');
+	assert.deepEqual([stored.event, stored.delivery], ['pr:opened', 'r-1']);
+	const ping = await source.ask('{"test":true}', { 'content-type': 'application/json', 'x-event-key': 'diagnostics:ping', 'x-request-id': 'r-2' });
+	assert.deepEqual([ping.status, JSON.parse(ping.text)], [200, { stored: false }]);
+	assert.equal((await source.events()).length, stored.seq);
+	assert.equal((await source.test()).event, 'repo:refs_changed');
+});
+
+// The libraries sign with the secret the receiver made.
+for (const [library, version, names] of [['standardwebhooks', '1.1.1', ['webhook-id', 'webhook-timestamp', 'webhook-signature']], ['svix', '2.5.0', ['svix-id', 'svix-timestamp', 'svix-signature']]]) {
+	test(`standard-webhooks: signed by ${library}`, async (t) => {
+		const { Webhook } = (await npmPackage(library, version)).require(library);
+		const source = await receive(t, 'standard-webhooks');
+		const webhook = new Webhook(source.secret);
+		const body = '{"type":"invoice.paid","timestamp":"2026-01-01T00:00:00Z","data":{"id":1}}';
+		const headers = (id, at, others = '') => ({ 'content-type': 'application/json', [names[0]]: id, [names[1]]: String(Math.floor(at / 1000)), [names[2]]: others + webhook.sign(id, at, body) });
+		const stored = await accepted(source, body, headers('msg_1', new Date()), names[2]);
+		assert.deepEqual([stored.event, stored.delivery, stored.scheme], ['invoice.paid', 'msg_1', 'standard-v1']);
+		// A retry has a new time and signature; one of several signatures is enough.
+		const retry = headers('msg_1', new Date(Date.now() - 60000), `v1,${'A'.repeat(43)}= `);
+		assert.deepEqual(await source.post(body, retry), { seq: stored.seq, duplicate: true });
+		for (const off of [-302000, 310000])
+			assert.equal((await source.ask(body, headers('msg_2', new Date(Date.now() + off)))).status, 401);
+		assert.equal((await source.events()).length, stored.seq);
+		assert.equal((await source.test()).event, 'hooklog.test');
+	});
+}
+
+test('standard-webhooks: v1a, signed with an ed25519 key of Node', async (t) => {
+	const { publicKey, privateKey } = crypto.generateKeyPairSync('ed25519');
+	const raw = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32);
+	const source = await receive(t, 'standard-webhooks', { options: ['scheme=v1a'], secret: `whpk_${raw.toString('base64')}` });
+	const body = '{"type":"user.created"}';
+	const at = String(now());
+	const signature = `v1a,${crypto.sign(null, Buffer.from(`m-1.${at}.${body}`), privateKey).toString('base64')}`;
+	const headers = { 'content-type': 'application/json', 'webhook-id': 'm-1', 'webhook-timestamp': at, 'webhook-signature': signature };
+	const stored = await accepted(source, body, headers, 'webhook-signature');
+	assert.deepEqual([stored.event, stored.delivery, stored.scheme], ['user.created', 'm-1', 'standard-v1a']);
+	// The public key is known to all: as a secret of the other scheme it would prove nothing.
+	const forged = `v1,${crypto.createHmac('sha256', raw).update(`m-2.${at}.${body}`).digest('base64')}`;
+	assert.equal((await source.ask(body, { ...headers, 'webhook-id': 'm-2', 'webhook-signature': forged })).status, 401);
+	// Nobody here can sign for the sender.
+	const result = await run(['source', 'test', 's', '--url', source.url, '--data', source.dir]);
+	assert.notEqual(result.code, 0);
+	assert.match(result.stderr, /public key/);
+});
