@@ -89,4 +89,31 @@ enum rc store_import(const struct store_options *options, struct bytes head, int
 enum rc store_import_events(struct store_appender *a, const struct event *events, size_t count,
 	struct store_import_report *report, struct err *e) MUST_CHECK;
 
+/* ---- backup and restore ---- */
+
+struct store_backup_report {
+	uint64_t first_seq, last_seq;       /* what the backup holds now; 0: no event */
+	uint64_t segments, segments_copied; /* in the backup; of these, copied by this run */
+	uint64_t bytes, bytes_copied;
+	unsigned char chain[STORE_CHAIN_BYTES]; /* of last_seq */
+};
+
+/* Copies the log as it is now into the folder dir, made when missing, beside its running writer.
+ * What an earlier backup of the same log has copied there and has not changed is kept; a segment
+ * the log holds no longer stays in the backup. The manifest, written last, makes it valid; until
+ * then the earlier one is. RC_INVALID: dir holds something else. RC_CONFLICT (id
+ * log.backup-conflict): dir holds a backup of another log, or of a longer or different history.
+ * RC_AGAIN: another backup runs. RC_CORRUPT: the log is damaged. */
+enum rc store_backup(struct store_reader *r, const char *log_dir, const char *dir,
+	store_progress_fn progress, void *context, struct store_backup_report *report,
+	struct err *e) MUST_CHECK;
+
+/* Makes the log log_dir from a folder of store_backup (or, with what it holds, of store_archive):
+ * checks sizes and hashes while copying, then verifies the whole in a child process, and only then
+ * gives it its name. Call before this process opens any log. RC_CONFLICT (id log.not-empty):
+ * log_dir holds events. RC_AGAIN: log_dir is being written. RC_NOTFOUND: there is no manifest.
+ * RC_CORRUPT (id log.backup-damaged): a file is not what was backed up, or verify found damage. */
+enum rc store_restore(const char *dir, const char *log_dir, store_progress_fn progress,
+	void *context, struct store_backup_report *report, struct err *e) MUST_CHECK;
+
 #endif
