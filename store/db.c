@@ -75,6 +75,8 @@ db_err(struct err *e, int code, const char *fmt, ...)
 	case ENOENT:
 		return err_set(e, RC_NOTFOUND, NULL, "%s: not found", what);
 	case MDB_READERS_FULL:
+		return err_set(e, RC_AGAIN, "log.readers-full",
+			"%s: all %d places for readers are taken; stop some of them", what, READERS_MAX);
 	case MDB_MAP_RESIZED:
 	case EAGAIN:
 		return err_set(e, RC_AGAIN, NULL, "%s: %s", what, mdb_strerror(code));

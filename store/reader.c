@@ -105,7 +105,7 @@ reader_enter(struct store_reader *r, size_t index, struct segment **s, MDB_txn *
 	enum rc rc = segment_acquire(r->set, r->firsts[index], s, e);
 	if (rc != RC_OK)
 		return rc;
-	rc = db_read_begin((*s)->env, txn, e);
+	rc = segment_begin(*s, txn, e);
 	if (rc != RC_OK) {
 		segment_release(*s);
 		*s = NULL;

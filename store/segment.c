@@ -268,6 +268,20 @@ segment_release(struct segment *s)
 	pthread_mutex_unlock(&s->set->lock);
 }
 
+enum rc
+segment_begin(struct segment *s, MDB_txn **txn, struct err *e)
+{
+	enum rc rc = db_read_begin(s->env, txn, e);
+	if (rc != RC_AGAIN)
+		return rc;
+	/* A map may be moved only while nobody looks through it: with one user, us, who does not yet. */
+	pthread_mutex_lock(&s->set->lock);
+	if (s->users == 1 && mdb_env_set_mapsize(s->env, 0) == 0)
+		rc = db_read_begin(s->env, txn, e);
+	pthread_mutex_unlock(&s->set->lock);
+	return rc;
+}
+
 /* Fills a new environment at path with an empty events database and the description. */
 static enum rc
 fill_new(const char *path, const unsigned char log_id[STORE_LOG_ID_BYTES], uint64_t first_seq,

@@ -37,6 +37,10 @@ enum rc segment_acquire(struct segment_set *set, uint64_t first_seq, struct segm
 	MUST_CHECK;
 void segment_release(struct segment *s); /* NULL is fine */
 
+/* Begins to read an acquired segment. Follows another process that wrote past our map.
+ * RC_AGAIN: no reader's place is free (id log.readers-full). */
+enum rc segment_begin(struct segment *s, MDB_txn **txn, struct err *e) MUST_CHECK;
+
 /* As segment_acquire, for writing: the process's first use of this segment. Syncs the file, since a
  * killed writer may have left a commit in the page cache only. */
 enum rc segment_acquire_writable(struct segment_set *set, uint64_t first_seq, struct segment **s,

@@ -81,26 +81,27 @@ set_health(struct store *s, enum rc rc, const struct err *e)
 /* ---- one commit ---- */
 
 /* Whether the log really holds what the index says: an answer "already stored as seq" is a promise.
- * A record that is gone with its segment cannot be asked any more. */
-static bool
-really_holds(struct store *s, const struct item *item, const struct index_entry *entry)
+ * A record that is gone with its segment cannot be asked any more. RC_AGAIN: it cannot be told now. */
+static enum rc
+really_holds(struct store *s, const struct item *item, const struct index_entry *entry, bool *holds,
+	struct err *e)
 {
 	const struct store_record *records;
 	size_t count;
 	struct index_key key;
-	struct err e;
 	arena_reset(s->scratch);
-	enum rc rc = store_read(s->reader, entry->seq, 1, 1, s->scratch, &records, &count, &e);
-	if (rc == RC_NOTFOUND)
-		return entry->seq != 0;
-	if (rc == RC_OK && count == 1 && index_key_of(&records[0].event, &key) &&
-		memcmp(key.bytes, item->key.bytes, INDEX_KEY_BYTES) == 0 &&
-		memcmp(records[0].event.body_sha256, item->body_sha256, SHA256_BYTES) == 0)
-		return true;
-	LOG_ERROR("log.index", F_S("path", s->dir), F_U("seq", entry->seq),
-		F_S("note", "the dedupe index points to a record that is damaged or another one; "
-			"stop, run `hooklog log verify`, remove index.mdb"));
-	return false;
+	enum rc rc = store_read(s->reader, entry->seq, 1, 1, s->scratch, &records, &count, e);
+	if (rc == RC_AGAIN)
+		return rc;
+	*holds = rc == RC_NOTFOUND ? entry->seq != 0
+		: rc == RC_OK && count == 1 && index_key_of(&records[0].event, &key) &&
+			memcmp(key.bytes, item->key.bytes, INDEX_KEY_BYTES) == 0 &&
+			memcmp(records[0].event.body_sha256, item->body_sha256, SHA256_BYTES) == 0;
+	if (!*holds)
+		LOG_ERROR("log.index", F_S("path", s->dir), F_U("seq", entry->seq),
+			F_S("note", "the dedupe index points to a record that is damaged or another one; "
+				"stop, run `hooklog log verify`, remove index.mdb"));
+	return RC_OK;
 }
 
 /* Looks for the item's delivery. Sets result.duplicate, or *same_key_seq when the key was used for
@@ -125,7 +126,12 @@ look_up(struct store *s, struct item *item, uint64_t *same_key_seq, struct index
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return rc;
 	/* What is in memory may belong to this very commit, so it cannot be read yet; nor need it be. */
-	if (rc == RC_OK && (!stored || really_holds(s, item, &known))) {
+	bool holds = rc == RC_OK;
+	if (rc == RC_OK && stored)
+		rc = really_holds(s, item, &known, &holds, e);
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		return rc;
+	if (holds) {
 		item->result.duplicate = true;
 		item->result.seq = known.seq;
 	} else {
@@ -212,6 +218,9 @@ commit_once(struct store *s, struct commit *c, int *code, struct err *e)
 	if (*code != 0)
 		return commit_err(s, c, *code, "begin a commit", e);
 	enum rc rc = put_items(s, c, code, e);
+	/* No place to look from whether it is a duplicate: the sender shall come back. */
+	if (rc == RC_AGAIN)
+		rc = e->rc = RC_FULL;
 	if (rc != RC_OK || c->puts == 0) {
 		mdb_txn_abort(c->txn);
 		goto done;

@@ -183,19 +183,19 @@ remount_larger(const char *dir)
 #define CANNOT_MOUNT 77
 
 static void
-a_full_file_system_recovers_with_room(void **state)
+fill_file_system(const char *size, size_t event_bytes)
 {
-	(void)state;
-	char *dir = helper_dir();
+	char *dir = helper_dir(), option[32];
+	snprintf(option, sizeof option, "size=%s", size);
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		/* A mount of its own: as root at once, else as root of a user namespace. */
 		if ((unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) ||
 			mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-			mount("none", dir, "tmpfs", 0, "size=4m") != 0)
+			mount("none", dir, "tmpfs", 0, option) != 0)
 			_exit(CANNOT_MOUNT);
-		_exit(fill_and_recover(dir, remount_larger, 10000));
+		_exit(fill_and_recover(dir, remount_larger, event_bytes));
 	}
 	int status;
 	assert_true(waitpid(pid, &status, 0) == pid);
@@ -205,6 +205,15 @@ a_full_file_system_recovers_with_room(void **state)
 		skip();
 	}
 	assert_int_equal(status, 0);
+}
+
+static void
+a_full_file_system_recovers_with_room(void **state)
+{
+	(void)state;
+	fill_file_system("1m", 3000);
+	fill_file_system("4m", 10000);
+	fill_file_system("8m", 300000);
 }
 
 int
