@@ -160,6 +160,7 @@ checkpoint(struct keeper *k, struct err *e)
 	}
 	st.first_seq = s->first_seq;
 	tree_root(&k->tree.tree, NULL, st.root);
+	memcpy(st.dicts, k->tree.dicts, sizeof st.dicts);
 	rc = ledger_append(k->ledger, &st, e);
 	if (rc == RC_OK) {
 		k->signed_seq = st.seq;

@@ -28,16 +28,17 @@ struct ledger {
 /* ---- lines ---- */
 
 /* The fields of each kind, in order; every line goes on with key and signature. */
-enum field { F_SEQ, F_CHAIN, F_FIRST, F_ROOT, F_AT, F_COUNT, F_FIRST_AT, F_LAST_AT, F_BYTES, F_FILE, F_NEW_KEY };
+enum field { F_SEQ, F_CHAIN, F_FIRST, F_ROOT, F_AT, F_COUNT, F_FIRST_AT, F_LAST_AT, F_BYTES, F_FILE, F_NEW_KEY,
+	F_DICTS };
 
 static const struct kind {
 	const char *word;
 	size_t field_count;
-	enum field fields[10];
+	enum field fields[11];
 } kinds[] = {
-	[STORE_CHECKPOINT] = { "checkpoint", 5, { F_SEQ, F_CHAIN, F_FIRST, F_ROOT, F_AT } },
-	[STORE_SEAL] = { "seal", 10,
-		{ F_SEQ, F_CHAIN, F_FIRST, F_ROOT, F_AT, F_COUNT, F_FIRST_AT, F_LAST_AT, F_BYTES, F_FILE } },
+	[STORE_CHECKPOINT] = { "checkpoint", 6, { F_SEQ, F_CHAIN, F_FIRST, F_ROOT, F_DICTS, F_AT } },
+	[STORE_SEAL] = { "seal", 11,
+		{ F_SEQ, F_CHAIN, F_FIRST, F_ROOT, F_DICTS, F_AT, F_COUNT, F_FIRST_AT, F_LAST_AT, F_BYTES, F_FILE } },
 	[STORE_KEY] = { "key", 2, { F_NEW_KEY, F_AT } },
 };
 
@@ -61,6 +62,7 @@ place_of(struct store_statement *st, enum field f)
 	case F_LAST_AT: return (struct place){ .number = &st->last_at_us };
 	case F_BYTES: return (struct place){ .number = &st->file_bytes };
 	case F_FILE: return (struct place){ .hash = st->file_sha256 };
+	case F_DICTS: return (struct place){ .hash = st->dicts };
 	case F_NEW_KEY: break;
 	}
 	return (struct place){ .hash = st->new_key };

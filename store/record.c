@@ -71,8 +71,16 @@ record_seal(unsigned char *record, size_t bytes, struct record_header *h,
 	put_le(record + AT_SAME_KEY, h->same_key_seq, 8);
 	put_le(record + AT_PLAIN, h->plain_bytes, 4);
 	put_le(record + AT_ENVELOPE, h->envelope_bytes, 4);
-	chain_of((struct bytes){ record, bytes }, previous, h->chain);
-	memcpy(record + AT_CHAIN, h->chain, STORE_CHAIN_BYTES);
+	record_rebuild(record, bytes, previous);
+	memcpy(h->chain, record + AT_CHAIN, STORE_CHAIN_BYTES);
+}
+
+void
+record_rebuild(unsigned char *record, size_t bytes, const unsigned char previous[STORE_CHAIN_BYTES])
+{
+	unsigned char chain[STORE_CHAIN_BYTES];
+	chain_of((struct bytes){ record, bytes }, previous, chain);
+	memcpy(record + AT_CHAIN, chain, STORE_CHAIN_BYTES);
 	put_le(record + AT_CHECKSUM, XXH3_64bits(record + AT_VERSION, bytes - AT_VERSION), 8);
 }
 

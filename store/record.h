@@ -33,6 +33,13 @@ void record_first_chain(const unsigned char log_id[STORE_LOG_ID_BYTES],
 void record_seal(unsigned char *record, size_t bytes, struct record_header *h,
 	const unsigned char previous[STORE_CHAIN_BYTES]);
 
+/* As record_seal, for a record whose bytes 8 to 47 stand there already as well. */
+void record_rebuild(unsigned char *record, size_t bytes, const unsigned char previous[STORE_CHAIN_BYTES]);
+
+/* Where the bytes of the header lie that the chain covers, and how many. */
+#define RECORD_COVERED_AT 8
+#define RECORD_COVERED_BYTES 40
+
 /* Checks length, checksum, version, number and lengths, in this order, then fills *h. No length is
  * believed before the checksum fits.
  * RC_CORRUPT: damaged (id log.damaged). RC_INVALID: a version this program does not know. */

@@ -10,6 +10,37 @@
 #define STEP_RECORDS 1024
 #define STEP_BYTES ((size_t)16 << 20)
 
+void
+seal_add_dict(unsigned char dicts[SHA256_BYTES], const unsigned char dict_sha256[SHA256_BYTES])
+{
+	const struct bytes parts[] = { { dicts, SHA256_BYTES }, { dict_sha256, SHA256_BYTES } };
+	unsigned char hash[SHA256_BYTES];
+	crypto_sha256_parts(parts, COUNT_OF(parts), hash);
+	memcpy(dicts, hash, SHA256_BYTES);
+}
+
+static enum rc
+note_dict(struct seal_tree *t, struct segment *s, MDB_txn *txn, uint32_t id, struct err *e)
+{
+	const struct dict *d;
+	if (id == 0)
+		return RC_OK;
+	for (size_t i = t->dict_count; i-- > 0;) {
+		if (t->dict_ids[i] == id)
+			return RC_OK;
+	}
+	if (t->dict_count == SEAL_DICTS_MAX)
+		return err_set(e, RC_CORRUPT, "log.damaged",
+			"segment %" PRIu64 " names more than %d dictionaries", s->first_seq, SEAL_DICTS_MAX);
+	enum rc rc = segment_dict(s, txn, id, &d, e);
+	if (rc != RC_OK)
+		return rc;
+	crypto_sha256(dict_bytes(d), t->dict_hashes[t->dict_count]);
+	seal_add_dict(t->dicts, t->dict_hashes[t->dict_count]);
+	t->dict_ids[t->dict_count++] = id;
+	return RC_OK;
+}
+
 /* Adds up to STEP_RECORDS records to t; at_us takes the times of the first and the last one. */
 static enum rc
 step(struct seal_tree *t, struct segment *s, uint64_t seq, struct tree_path *path, int64_t at_us[2],
@@ -36,6 +67,8 @@ step(struct seal_tree *t, struct segment *s, uint64_t seq, struct tree_path *pat
 			code = MDB_NOTFOUND;
 		else
 			rc = record_open(db_bytes(v), t->next_seq, &h, e);
+		if (code == 0 && rc == RC_OK)
+			rc = note_dict(t, s, txn, h.dict_id, e);
 		if (code != 0 || rc != RC_OK)
 			break;
 		if (t->next_seq == s->first_seq)
@@ -105,6 +138,7 @@ seal_describe(struct segment *s, struct store_statement *st, seal_stop_fn stop, 
 		.count = last - first + 1, .first_at_us = (uint64_t)at_us[0],
 		.last_at_us = (uint64_t)at_us[1] };
 	memcpy(st->chain, t.chain, STORE_CHAIN_BYTES);
+	memcpy(st->dicts, t.dicts, sizeof st->dicts);
 	tree_root(&t.tree, NULL, st->root);
 	/* Through LMDB's own descriptor: a second one would count as opening the file twice. */
 	mdb_env_get_fd(s->env, &fd);

@@ -8,12 +8,23 @@
 /* What is signed about a segment, read from the segment itself, so that it can be done at any time after
  * the last record was written. */
 
+/* A segment gets one dictionary when it is opened, and the log's first one another. */
+#define SEAL_DICTS_MAX 64
+
+/* Takes the hash over dictionaries on by one; it starts as zeros. */
+void seal_add_dict(unsigned char dicts[SHA256_BYTES], const unsigned char dict_sha256[SHA256_BYTES]);
+
 /* A hash tree that follows the end of a segment. */
 struct seal_tree {
 	uint64_t first_seq; /* of the segment; 0: nothing read yet */
 	uint64_t next_seq;  /* the next leaf to add */
 	unsigned char chain[STORE_CHAIN_BYTES]; /* of next_seq - 1 */
 	struct tree tree;
+	/* The dictionaries the records name, in the order of their first use, and a hash over all. */
+	size_t dict_count;
+	uint32_t dict_ids[SEAL_DICTS_MAX];
+	unsigned char dict_hashes[SEAL_DICTS_MAX][SHA256_BYTES];
+	unsigned char dicts[SHA256_BYTES];
 };
 
 /* Asked between two read transactions: whether to give up. */

@@ -148,6 +148,7 @@ struct store_statement {
 	unsigned char chain[STORE_CHAIN_BYTES];
 	uint64_t first_seq;                /* of the segment seq is in */
 	unsigned char root[SHA256_BYTES];  /* of the hash tree over the segment's records up to seq */
+	unsigned char dicts[SHA256_BYTES]; /* over the dictionaries these records name */
 	uint64_t at_us;                    /* when it was signed */
 	/* STORE_SEAL: */
 	uint64_t count;
@@ -167,6 +168,23 @@ struct store_statement {
  * RC_CORRUPT. */
 enum rc store_statements(const char *dir, struct arena *a, const struct store_statement **statements,
 	size_t *count, struct err *e) MUST_CHECK;
+
+/* Appends to out what shows, together with the log's public key and nothing else, that event seq is in
+ * the log as it was signed (docs/on-disk-format.md).
+ * RC_NOTFOUND: seq is not in the log (any more), or id log.unsigned: it came after the newest statement
+ * about its segment. RC_CORRUPT: record or statements are damaged, or it was redacted. */
+enum rc store_prove(struct store_reader *r, uint64_t seq, struct buf *out, struct err *e) MUST_CHECK;
+
+struct store_proven {
+	unsigned char log_id[STORE_LOG_ID_BYTES];
+	struct store_record record;  /* in the arena given */
+	struct store_statement by;
+};
+
+/* Checks such a proof, which may come from anybody, against key. Needs no log.
+ * RC_INVALID: it is no proof of a known form. RC_DENIED: it does not prove what it says. */
+enum rc store_check_proof(struct bytes proof, const unsigned char key[ED25519_KEY_BYTES], struct arena *a,
+	struct store_proven *proven, struct err *e) MUST_CHECK;
 
 /* Whether key signed the statement for the log of this id. */
 bool store_statement_signed(const unsigned char log_id[STORE_LOG_ID_BYTES],
