@@ -14,7 +14,9 @@
 	X(github) \
 	X(gitlab) \
 	X(gogs) \
-	X(standard_webhooks)
+	X(slack) \
+	X(standard_webhooks) \
+	X(stripe)
 
 #define PROVIDER_DECLARE(name) extern const struct provider provider_##name;
 PROVIDERS(PROVIDER_DECLARE)

@@ -231,3 +231,55 @@ test('standard-webhooks: v1a, signed with an ed25519 key of Node', async (t) => 
 	assert.notEqual(result.code, 0);
 	assert.match(result.stderr, /public key/);
 });
+
+test('stripe: signed by stripe', async (t) => {
+	const stripe = (await npmPackage('stripe', '23.1.0')).require('stripe')('sk_test_0');
+	const secret = 'whsec_0123456789abcdefghijABCDEFGHIJ';
+	const source = await receive(t, 'stripe', { secret });
+	const payload = '{"id":"evt_1","object":"event","type":"invoice.paid"}';
+	const sign = (timestamp, key = secret) => stripe.webhooks.generateTestHeaderString({ payload, secret: key, timestamp });
+	const headers = { 'content-type': 'application/json', 'stripe-signature': sign(now()) };
+	const stored = await accepted(source, payload, headers, 'stripe-signature');
+	assert.deepEqual([stored.event, stored.delivery, stored.scheme], ['invoice.paid', 'evt_1', 'stripe-v1']);
+	assert.deepEqual(await source.post(payload, { ...headers, 'stripe-signature': sign(now() - 100) }), { seq: stored.seq, duplicate: true });
+	for (const at of [now() - 302, now() + 310])
+		assert.equal((await source.ask(payload, { ...headers, 'stripe-signature': sign(at) })).status, 401);
+	// The key is not the decoded secret.
+	const at = now();
+	const decoded = hmac(Buffer.from(secret.slice(6), 'base64'), `${at}.`, payload).digest('hex');
+	assert.equal((await source.ask(payload, { ...headers, 'stripe-signature': `t=${at},v1=${decoded}` })).status, 401);
+	assert.equal((await source.test()).event, 'hooklog.test');
+	// Stripe makes the secret.
+	const result = await run(['source', 'add', 'other', '--provider', 'stripe', '--data', source.dir]);
+	assert.notEqual(result.code, 0);
+	assert.match(result.stderr, /--secret-file/);
+});
+
+// Slack publishes no signer, only a verifier, which is asked about what is sent here.
+test('slack: events, the challenge, commands', async (t) => {
+	const { verifySlackRequest } = (await npmPackage('@slack/bolt', '5.1.0')).require('@slack/bolt');
+	const secret = '8f742231b10e8888abcd99yyyzzz85a5';
+	const source = await receive(t, 'slack', { secret });
+	const headersFor = (body, at = now(), type = 'application/json') => {
+		const headers = { 'content-type': type, 'x-slack-request-timestamp': String(at), 'x-slack-signature': `v0=${hmac(secret, `v0:${at}:`, body).digest('hex')}` };
+		verifySlackRequest({ signingSecret: secret, body, headers: { ...headers, 'x-slack-request-timestamp': at } , nowMilliseconds: at * 1000 });
+		return headers;
+	};
+	const body = '{"type":"event_callback","event_id":"Ev1","event":{"type":"message","text":"hi"}}';
+	const stored = await accepted(source, body, headersFor(body), 'x-slack-signature');
+	assert.deepEqual([stored.event, stored.delivery], ['message', 'Ev1']);
+	assert.deepEqual(await source.post(body, { ...headersFor(body), 'x-slack-retry-num': '1' }), { seq: stored.seq, duplicate: true });
+	assert.equal((await source.ask(body, headersFor(body, now() - 302))).status, 401);
+
+	const challenge = '{"token":"t","challenge":"3eZbrw1aBm2rZgRNFdxV","type":"url_verification"}';
+	assert.equal((await source.ask(challenge, { 'content-type': 'application/json' })).status, 401);
+	const answer = await source.ask(challenge, headersFor(challenge));
+	assert.deepEqual([answer.status, answer.text, answer.headers.get('content-type')], [200, '3eZbrw1aBm2rZgRNFdxV', 'text/plain']);
+
+	const command = 'token=t&command=%2Fdeploy&text=now&trigger_id=1.2.3';
+	const reply = await source.ask(command, headersFor(command, now(), 'application/x-www-form-urlencoded'));
+	assert.deepEqual([reply.status, reply.text], [200, '']);
+	assert.equal(reply.headers.get('x-hooklog-seq'), String(stored.seq + 2));
+	assert.deepEqual((await source.events()).map((e) => e.event), ['message', 'url_verification', 'slash_command']);
+	assert.equal((await source.test()).event, 'hooklog_test');
+});
