@@ -230,7 +230,12 @@ parse_tombstones(struct parser *p, const char *text)
 	enum rc rc = split(p, text, ",", &words);
 	if (rc != RC_OK)
 		return rc;
-	d->tombstones = arena_alloc(p->a, (words.count + 1) * sizeof *d->tombstones);
+	/* There may be several lines. */
+	struct tombstone *all = arena_alloc(p->a,
+		(d->tombstone_count + words.count + 1) * sizeof *all);
+	for (size_t i = 0; i < d->tombstone_count; i++)
+		all[i] = d->tombstones[i];
+	d->tombstones = all;
 	for (size_t i = 0; i < words.count && rc == RC_OK; i++)
 		rc = parse_tombstone(p, words.list[i], &d->tombstones[d->tombstone_count++]);
 	return rc;

@@ -6,11 +6,15 @@
 -- version: updated_at
 -- rows: issue on issues rank 1
 -- rows: issue
+-- rows: sub_issue on sub_issues of='sub_issue_repo'
+-- rows: parent_issue on sub_issues of='parent_issue_repo'
+-- rows: blocked_issue on issue_dependencies of='blocked_issue_repo'
+-- rows: blocking_issue on issue_dependencies of='blocking_issue_repo'
 -- delete: issues.deleted
 create table issues (
 	id                 bigint primary key,
 	number             bigint, -- = number
-	repo_id            bigint, -- = $.repository.id
+	repo_id            bigint, -- = :of='sub_issue_repo' => $.sub_issue_repo.id | :of='parent_issue_repo' => $.parent_issue_repo.id | :of='blocked_issue_repo' => $.blocked_issue_repo.id | :of='blocking_issue_repo' => $.blocking_issue_repo.id | $.repository.id
 	state              text, -- = state
 	state_reason       text, -- = state_reason
 	type               text, -- = type.name
@@ -26,6 +30,8 @@ create table issues (
 	updated_at         timestamptz, -- = updated_at
 	closed_at          timestamptz, -- = closed_at
 	closed_by_id       bigint, -- closed = closed_by.id | $.action='closed' => $.sender.id | $.action='reopened' => null
+	label_ids          bigint[], -- sets = list(labels[].id)
+	assignee_ids       bigint[], -- sets = list(assignees[].id)
 	parent_issue_id    bigint, -- parent = parent.id
 	transferred_to_id  bigint -- transfer = $.changes.new_issue.id
 );

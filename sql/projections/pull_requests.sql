@@ -38,6 +38,10 @@ create table pull_requests (
 	commits            bigint, -- full = commits
 	comments           bigint, -- full = comments
 	review_comments    bigint, -- full = review_comments
+	label_ids          bigint[], -- sets = list(labels[].id)
+	assignee_ids       bigint[], -- sets = list(assignees[].id)
+	reviewer_ids       bigint[], -- sets = list(requested_reviewers[].id)
+	review_team_ids    bigint[], -- sets = list(requested_teams[].id)
 	ready_at           timestamptz -- ready = $.action='ready_for_review' => updated_at | $.action='converted_to_draft' => null | $.action='opened' and draft='false' => created_at
 );
 

@@ -39,7 +39,7 @@ parse(const char *text, struct definition *d)
 	"-- version: updated_at | $.at\n"                                                          \
 	"-- rows: thing on thing, thing_comment rank 2 kind='a b'\n"                               \
 	"-- rows: things[] where type='Big One' kind='many'\n"                                     \
-	"-- delete: thing.deleted, thing.erased, gone where x='a, b'\n"                            \
+	"-- delete: thing.deleted, thing.erased\n-- delete: gone where x='a, b'\n"                 \
 	"-- rank: status queued=0 in_progress=20\n"                                                \
 	"create table things (\n"                                                                  \
 	"\tkind text not null, -- = :kind\n"                                                       \

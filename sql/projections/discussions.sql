@@ -1,0 +1,35 @@
+-- Discussions by id.
+--
+-- provider: github
+-- key: id
+-- version: updated_at
+-- rows: discussion on discussion rank 1
+-- rows: discussion
+-- delete: discussion.deleted
+create table discussions (
+	id                  bigint primary key,
+	number              bigint, -- = number
+	repo_id             bigint, -- = $.repository.id
+	title               text, -- = title
+	body                text, -- = body
+	state               text, -- = state
+	state_reason        text, -- = state_reason
+	locked              boolean, -- = locked
+	author_id           bigint, -- = user.id
+	author_association  text, -- = author_association
+	category_id         bigint, -- = category.id
+	category_name       text, -- = category.name
+	is_answerable       boolean, -- = category.is_answerable
+	answer_chosen_at    timestamptz, -- = answer_chosen_at
+	answer_chosen_by_id bigint, -- = answer_chosen_by.id
+	comments            bigint, -- = comments
+	html_url            text, -- = html_url
+	created_at          timestamptz, -- = created_at
+	updated_at          timestamptz, -- = updated_at
+	label_ids           bigint[], -- labels = list(labels[].id)
+	answer_id           bigint, -- answer = $.action='answered' => $.answer.id | $.action='unanswered' => null
+	transferred_to_id   bigint -- transfer = $.changes.new_discussion.id
+);
+
+create index discussions_repo on discussions (repo_id, number);
+create index discussions_author on discussions (author_id);
