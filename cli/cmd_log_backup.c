@@ -40,7 +40,7 @@ put_report(const struct store_backup_report *r, bool json, const char *done)
 }
 
 static int
-run_backup(const struct cli_call *call)
+copy(const struct cli_call *call, bool archive)
 {
 	struct arena *a = arena_new(4096);
 	char what[] = "copied";
@@ -49,17 +49,49 @@ run_backup(const struct cli_call *call)
 	struct store_backup_report report;
 	struct err e = { 0 };
 	enum rc rc = config_load(&c, call, a, NULL, &e);
+	const char *dir = call->arg_count > 0 ? call->args[0] : c.store_archive_dir;
+	if (rc == RC_OK && dir[0] == '\0')
+		rc = err_set(&e, RC_INVALID, "config.invalid",
+			"name a folder, or set store.archive_dir");
 	/* Of the log alone: what is only in the archive is safe there. */
 	if (rc == RC_OK)
 		rc = store_reader_open(&r, c.log_dir, &e);
 	if (rc == RC_OK)
-		rc = store_backup(r, c.log_dir, call->args[0], show_progress, what, &report, &e);
+		rc = (archive ? store_archive : store_backup)(
+			r, c.log_dir, dir, show_progress, what, &report, &e);
 	cmd_progress_end();
-	int code = rc == RC_OK ? put_report(&report, call->json, "backed up") : cmd_fail(&e);
+	int code = rc == RC_OK ? put_report(&report, call->json, archive ? "archived" : "backed up")
+			       : cmd_fail(&e);
 	store_reader_close(r);
 	arena_free(a);
 	return code;
 }
+
+static int
+run_backup(const struct cli_call *call)
+{
+	return copy(call, false);
+}
+
+static int
+run_archive(const struct cli_call *call)
+{
+	return copy(call, true);
+}
+
+const struct cli_command cmd_log_archive = {
+	.name = "log archive",
+	.args_help = "[DIR]",
+	.args_max = 1,
+	.summary = "Copy finished segments into the archive; again: only those that are new",
+	.details =
+		"DIR is the value of store.archive_dir when left out. Each file is named by the "
+		"day of its first\n"
+		"event and its numbers, and never changes; MANIFEST names all with sizes and "
+		"SHA-256. With\n"
+		"store.archive_dir set, every command reads from there what `log prune` removed.\n",
+	.run = run_archive,
+};
 
 const struct cli_command cmd_log_backup = {
 	.name = "log backup",

@@ -25,7 +25,7 @@ open_context(struct context *c, const struct cli_call *call, bool daemon, struct
 		rc = c->stop_fd < 0 ? e->rc : RC_OK;
 	}
 	if (rc == RC_OK)
-		rc = store_reader_open(&c->reader, c->config.log_dir, e);
+		rc = services_open_reader(&c->config, &c->reader, e);
 	if (rc == RC_OK) {
 		c->options = services_projector(&c->config, c->reader, c->a);
 		c->options.stop_fd = c->stop_fd;

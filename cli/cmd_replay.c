@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "cli/secret_file.h"
+#include "cli/services.h"
 #include "replay/replay.h"
 
 #define RETRIES_DEFAULT 5
@@ -240,7 +241,7 @@ run(const struct cli_call *call)
 		goto done;
 	}
 	o.stop_fd = cmd_stop_fd(&e);
-	if (o.stop_fd < 0 || store_reader_open(&reader, c.log_dir, &e) != RC_OK) {
+	if (o.stop_fd < 0 || services_open_reader(&c, &reader, &e) != RC_OK) {
 		code = cmd_fail(&e);
 		goto done;
 	}

@@ -12,13 +12,16 @@
 	X(docs_cli)                                                                                \
 	X(docs_config)                                                                             \
 	X(ingest)                                                                                  \
+	X(log_archive)                                                                             \
 	X(log_backup)                                                                              \
 	X(log_check_proof)                                                                         \
 	X(log_export)                                                                              \
 	X(log_import)                                                                              \
 	X(log_key)                                                                                 \
-	X(log_restore)                                                                             \
 	X(log_prove)                                                                               \
+	X(log_prune)                                                                               \
+	X(log_restore)                                                                             \
+	X(log_segments)                                                                            \
 	X(log_show)                                                                                \
 	X(log_stat)                                                                                \
 	X(log_tail)                                                                                \

@@ -55,6 +55,8 @@ const struct cfg_key config_keys[] = {
 	{ ROW("store.checkpoint_interval_s", CFG_U64, store_checkpoint_interval_s), .fallback = "1h",
 		.min = 1, .max = 86400 * 7,
 		.help = "Time between two signed checkpoints of the log while events arrive." },
+	{ ROW("store.archive_dir", CFG_STRING, store_archive_dir), .fallback = "",
+		.help = "Folder of `hooklog log archive`, from which segments that were pruned are read. Empty: none." },
 	{ ROW("postgres.url", CFG_STRING, postgres_url), .fallback = "",
 		.help = "Connection string or URL for libpq. Empty: DATABASE_URL, else libpq's own "
 			"variables (PGHOST, PGSERVICE, ...)." },

@@ -23,6 +23,7 @@ struct config {
 	uint64_t store_segment_age_s_max;
 	uint64_t store_queue_events_max;
 	uint64_t store_commit_events_max;
+	const char *store_archive_dir;
 	uint64_t store_checkpoint_interval_s;
 	const char *postgres_url;
 	const char *projector_dir;

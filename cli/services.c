@@ -10,6 +10,7 @@ services_store_options(const struct config *c)
 		.segment_bytes_max = c->store_segment_bytes_max,
 		.segment_age_s_max = (int64_t)c->store_segment_age_s_max,
 		.queue_events_max = c->store_queue_events_max,
+		.archive_dir = c->store_archive_dir,
 		.commit_events_max = c->store_commit_events_max,
 		.checkpoint_interval_s = (int64_t)c->store_checkpoint_interval_s };
 }
@@ -17,7 +18,7 @@ services_store_options(const struct config *c)
 enum rc
 services_open_reader(const struct config *c, struct store_reader **r, struct err *e)
 {
-	return store_reader_open(r, c->log_dir, e);
+	return store_reader_open_archived(r, c->log_dir, c->store_archive_dir, e);
 }
 
 enum rc

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "store/dir.h"
 #include "store/manifest.h"
@@ -26,6 +27,7 @@ struct backup {
 	struct arena *a; /* for the whole run */
 	struct manifest old, now;
 	uint64_t end; /* the last event to copy */
+	bool archive; /* finished segments only, named by date */
 	store_progress_fn progress;
 	void *context;
 	struct store_backup_report *report;
@@ -69,7 +71,7 @@ static enum rc
 copy_sealed(struct backup *b, const struct store_segment_stat *s, struct err *e)
 {
 	struct stat st;
-	char stem[64];
+	char stem[64], date[CLOCK_TEXT_BYTES] = "";
 	struct manifest_segment *m = &b->now.segments[b->now.segment_count];
 	const struct manifest_segment *old = manifest_find(&b->old, s->first_seq);
 	char *path = dir_path(b->log_dir, s->name);
@@ -85,9 +87,12 @@ copy_sealed(struct backup *b, const struct store_segment_stat *s, struct err *e)
 		.last_seq = s->last_seq,
 		.sealed = true,
 		.mtime_ns = mtime_ns(&st) };
-	snprintf(stem, sizeof stem, "%020" PRIu64 "-%020" PRIu64, s->first_seq, s->last_seq);
+	if (b->archive)
+		clock_format_us(s->first_at_us, date);
+	snprintf(stem, sizeof stem, "%.10s%s%020" PRIu64 "-%020" PRIu64, date,
+		b->archive ? "_" : "", s->first_seq, s->last_seq);
 	free_name(b, stem, ".mdb", m->file);
-	rc = copy_file(path, b->dir, m->file, 0440, m->sha256, &m->bytes, e);
+	rc = copy_file(path, b->dir, m->file, b->archive ? 0444 : 0440, m->sha256, &m->bytes, e);
 	b->report->segments_copied++;
 	b->report->bytes_copied += m->bytes;
 done:
@@ -184,7 +189,8 @@ copy_segments(struct backup *b, struct err *e)
 			b->now.segments[b->now.segment_count++] = b->old.segments[i];
 	}
 	for (size_t i = 0; rc == RC_OK && i < count; i++) {
-		if (s[i].last_seq == 0 || s[i].first_seq > b->end)
+		if (s[i].last_seq == 0 || s[i].first_seq > b->end ||
+			s[i].state == STORE_SEGMENT_REMOVED || (b->archive && !s[i].sealed))
 			continue;
 		rc = s[i].sealed && s[i].last_seq <= b->end ? copy_sealed(b, &s[i], e)
 							    : copy_open(b, &s[i], e);
@@ -212,9 +218,10 @@ check_old(struct backup *b, struct err *e)
 {
 	unsigned char chain[STORE_CHAIN_BYTES];
 	const struct manifest *old = &b->old;
-	if (strcmp(old->kind, "backup") != 0)
+	if (strcmp(old->kind, b->now.kind) != 0)
 		return err_set(e, RC_INVALID, "log.backup-conflict",
-			"%s holds an %s, not a backup; name another folder", b->dir, old->kind);
+			"%s holds %s files, not %s files; name another folder", b->dir, old->kind,
+			b->now.kind);
 	if (memcmp(old->log_id, b->now.log_id, STORE_LOG_ID_BYTES) != 0)
 		return err_set(e, RC_CONFLICT, "log.backup-conflict",
 			"%s holds a backup of another log; name another folder", b->dir);
@@ -288,14 +295,21 @@ sum_up(struct backup *b)
 	memcpy(r->chain, b->now.chain, STORE_CHAIN_BYTES);
 }
 
-enum rc
-store_backup(struct store_reader *r, const char *log_dir, const char *dir,
+static uint64_t
+last_archived(const struct manifest *m)
+{
+	return m->segment_count == 0 ? 0 : m->segments[m->segment_count - 1].last_seq;
+}
+
+static enum rc
+copy_log(struct store_reader *r, const char *log_dir, const char *dir, bool archive,
 	store_progress_fn progress, void *context, struct store_backup_report *report,
 	struct err *e)
 {
 	struct backup b = { .r = r,
 		.log_dir = log_dir,
 		.dir = dir,
+		.archive = archive,
 		.progress = progress,
 		.context = context,
 		.report = report };
@@ -305,7 +319,7 @@ store_backup(struct store_reader *r, const char *log_dir, const char *dir,
 	*report = (struct store_backup_report){ 0 };
 	b.a = arena_new((size_t)1 << 16);
 	b.now.files = files;
-	snprintf(b.now.kind, sizeof b.now.kind, "backup");
+	snprintf(b.now.kind, sizeof b.now.kind, "%s", archive ? "archive" : "backup");
 	enum rc rc = fs_mkdir(dir, e);
 	if (rc == RC_OK)
 		rc = manifest_lock(dir, &lock_fd, e);
@@ -324,8 +338,16 @@ store_backup(struct store_reader *r, const char *log_dir, const char *dir,
 	b.end = b.now.last_seq = span.last_seq;
 	if (rc == RC_OK)
 		rc = copy_segments(&b, e);
+	if (b.archive)
+		b.end = b.now.last_seq = last_archived(&b.now);
 	if (rc == RC_OK && b.end > 0)
 		rc = chain_at(&b, b.end, b.now.chain, e);
+	if (rc == RC_NOTFOUND) {
+		/* Everything archived has been removed from the log meanwhile, and nothing came
+		 * since. */
+		memcpy(b.now.chain, b.old.chain, sizeof b.now.chain);
+		rc = RC_OK;
+	}
 	if (rc == RC_OK)
 		rc = manifest_write(dir, &b.now, e);
 	if (rc != RC_OK)
@@ -337,4 +359,20 @@ done:
 		close(lock_fd);
 	arena_free(b.a);
 	return rc;
+}
+
+enum rc
+store_backup(struct store_reader *r, const char *log_dir, const char *dir,
+	store_progress_fn progress, void *context, struct store_backup_report *report,
+	struct err *e)
+{
+	return copy_log(r, log_dir, dir, false, progress, context, report, e);
+}
+
+enum rc
+store_archive(struct store_reader *r, const char *log_dir, const char *dir,
+	store_progress_fn progress, void *context, struct store_backup_report *report,
+	struct err *e)
+{
+	return copy_log(r, log_dir, dir, true, progress, context, report, e);
 }

@@ -123,7 +123,9 @@ try_open(const char *path, enum db_mode mode, size_t map_bytes, MDB_env **env)
 		code = mdb_env_set_maxdbs(*env, DATABASES_MAX);
 	if (code == 0)
 		code = mdb_env_open(*env, path,
-			MDB_NOSUBDIR | MDB_NOTLS | (mode == DB_READ ? MDB_RDONLY : 0u), 0640);
+			MDB_NOSUBDIR | MDB_NOTLS | (mode == DB_WRITE ? 0u : MDB_RDONLY) |
+				(mode == DB_FROZEN ? MDB_NOLOCK : 0u),
+			0640);
 	if (code != 0) {
 		mdb_env_close(*env);
 		*env = NULL;
@@ -168,7 +170,8 @@ db_open(const char *path, enum db_mode mode, MDB_env **env, struct err *e)
 		return db_err(e, code, "open %s", path);
 	unsigned flags = 0;
 	mdb_env_get_flags(*env, &flags);
-	ASSERT((flags & FORBIDDEN) == 0);
+	/* Locks guard readers against a writer; a frozen file has none. */
+	ASSERT((flags & FORBIDDEN & ~(mode == DB_FROZEN ? MDB_NOLOCK : 0u)) == 0);
 	descriptors_of(path, true);
 	int dead;
 	mdb_reader_check(*env, &dead);

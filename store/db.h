@@ -8,7 +8,12 @@
 
 /* LMDB environments as the log uses them, and LMDB's errors in the house's words. */
 
-enum db_mode { DB_READ, DB_WRITE };
+enum db_mode {
+	DB_READ,
+	DB_WRITE,
+	DB_FROZEN, /* a file nobody ever writes, in a folder we may not be allowed to write: without a lock
+		    * file. Never for a file of a log's own folder */
+};
 
 /* Opens the one-file environment path in LMDB's durable default mode, with close-on-exec descriptors;
  * DB_WRITE makes the file when missing. Then clears reader slots of dead processes.

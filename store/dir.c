@@ -113,6 +113,18 @@ fill_head(const char *dir, int fd, struct err *e)
 }
 
 enum rc
+dir_lock_maintenance(const char *dir, int *fd, struct err *e)
+{
+	enum rc rc = open_file(dir, "lock.maintenance", O_RDWR | O_CREAT, fd, e);
+	if (rc == RC_OK && flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+		close(*fd);
+		*fd = -1;
+		rc = err_set(e, RC_AGAIN, "log.locked", "another command is at work on the files of %s", dir);
+	}
+	return rc;
+}
+
+enum rc
 dir_open_head(const char *dir, int *fd, struct err *e)
 {
 	enum rc rc = open_file(dir, "head", O_RDWR | O_CREAT, fd, e);

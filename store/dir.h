@@ -17,6 +17,10 @@ enum rc dir_check_filesystem(const char *dir, const char **warning, struct err *
 /* Takes the writer's lock; it lasts until *fd is closed. RC_AGAIN: another writer has it. */
 enum rc dir_lock(const char *dir, int *fd, struct err *e) MUST_CHECK;
 
+/* Keeps other commands from rearranging the log's files meanwhile (prune, redact); lasts until *fd is
+ * closed. RC_AGAIN: another one is at work. */
+enum rc dir_lock_maintenance(const char *dir, int *fd, struct err *e) MUST_CHECK;
+
 /* Reads LOG. RC_NOTFOUND: there is none. RC_INVALID: another format. RC_CORRUPT: not such a file. */
 enum rc dir_read_log(const char *dir, unsigned char log_id[STORE_LOG_ID_BYTES], struct err *e) MUST_CHECK;
 

@@ -201,6 +201,8 @@ open_files(struct store *s, struct err *e)
 		rc = recover_check(s->dir, e);
 	if (rc == RC_OK)
 		s->set = segment_set_new(s->dir, log_id);
+	if (rc == RC_OK)
+		segment_set_use_archive(s->set, s->options.archive_dir);
 	return rc;
 }
 

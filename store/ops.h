@@ -108,6 +108,13 @@ enum rc store_backup(struct store_reader *r, const char *log_dir, const char *di
 	store_progress_fn progress, void *context, struct store_backup_report *report,
 	struct err *e) MUST_CHECK;
 
+/* As store_backup, but finished segments only, as files that are never changed again, named by the
+ * day of their first event and their numbers. Readers opened with this folder
+ * (store_reader_open_archived) read from them what the log has let go of. */
+enum rc store_archive(struct store_reader *r, const char *log_dir, const char *dir,
+	store_progress_fn progress, void *context, struct store_backup_report *report,
+	struct err *e) MUST_CHECK;
+
 /* Makes the log log_dir from a folder of store_backup (or, with what it holds, of store_archive):
  * checks sizes and hashes while copying, then verifies the whole in a child process, and only then
  * gives it its name. Call before this process opens any log. RC_CONFLICT (id log.not-empty):
@@ -115,5 +122,29 @@ enum rc store_backup(struct store_reader *r, const char *log_dir, const char *di
  * RC_CORRUPT (id log.backup-damaged): a file is not what was backed up, or verify found damage. */
 enum rc store_restore(const char *dir, const char *log_dir, store_progress_fn progress,
 	void *context, struct store_backup_report *report, struct err *e) MUST_CHECK;
+
+/* ---- retention ---- */
+
+struct store_prune_rule {
+	int64_t before_us;    /* segments whose last event came before this; 0: of any age */
+	size_t keep_segments; /* this many stay, the open one included; 0: any number */
+};
+
+struct store_pruned {
+	uint64_t first_seq, last_seq, bytes;
+	int64_t last_at_us;
+	char archive_file[80]; /* in the archive */
+};
+
+/* Removes the oldest segments both rules let go; without any rule none. Only finished ones, and only those
+ * whose copy in archive_dir has, now, the size and hash the manifest states, is the same as the log's
+ * file, and can be read record by record. What is removed is written to log/removed first. really false:
+ * checks all the same, and removes nothing. *pruned, in a: what was, or would be, removed; stops at the
+ * first that must stay. Safe beside writer and readers. Forks: call before this process opens any log.
+ * RC_NOTFOUND, RC_CONFLICT (id log.not-archived): not in the archive, or another file there; RC_CORRUPT: the archived
+ * copy is damaged. RC_CONFLICT (id log.not-indexed): the dedupe index is behind. RC_AGAIN (id log.locked). */
+enum rc store_prune(const char *log_dir, const char *archive_dir, const struct store_prune_rule *rule,
+	bool really, struct arena *a, const struct store_pruned **pruned, size_t *pruned_count, struct err *e)
+	MUST_CHECK;
 
 #endif

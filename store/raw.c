@@ -127,6 +127,48 @@ done:
 	return rc;
 }
 
+static enum rc
+check_records(struct segment *s, MDB_txn *txn, uint64_t first, uint64_t last,
+	unsigned char chain[STORE_CHAIN_BYTES], struct err *e)
+{
+	uint64_t held_first, held_last;
+	enum rc rc = segment_range(s, txn, &held_first, &held_last, e);
+	if (rc == RC_OK && (held_first != first || held_last != last))
+		rc = err_set(e, RC_CORRUPT, "log.backup-damaged", "it holds other events");
+	memcpy(chain, s->prev_chain, STORE_CHAIN_BYTES);
+	for (uint64_t seq = first; rc == RC_OK && seq <= last; seq++) {
+		struct bytes record;
+		struct record_header h;
+		rc = segment_get(s, txn, seq, &record, e);
+		if (rc == RC_OK)
+			rc = record_open(record, seq, &h, e);
+		if (rc == RC_OK && !record_chain_fits(record, chain))
+			rc = err_set(e, RC_CORRUPT, "log.damaged", "the chain is broken at event %" PRIu64, seq);
+		if (rc == RC_OK)
+			memcpy(chain, h.chain, STORE_CHAIN_BYTES);
+	}
+	return rc;
+}
+
+enum rc
+raw_check_frozen(const char *dir, const char *file, const unsigned char log_id[STORE_LOG_ID_BYTES],
+	uint64_t first, uint64_t last, unsigned char chain[STORE_CHAIN_BYTES], struct err *e)
+{
+	struct segment *s;
+	MDB_txn *txn = NULL;
+	char *path = dir_path(dir, file);
+	enum rc rc = segment_open_frozen(path, log_id, first, &s, e);
+	if (rc == RC_OK)
+		rc = db_read_begin(s->env, &txn, e);
+	if (rc == RC_OK)
+		rc = check_records(s, txn, first, last, chain, e);
+	if (txn != NULL)
+		mdb_txn_abort(txn);
+	segment_close(s);
+	free(path);
+	return rc;
+}
+
 /* ---- making ---- */
 
 struct raw_build {

@@ -41,6 +41,11 @@ enum rc raw_read_meta(struct store_reader *r, uint64_t segment_first, struct are
 #define RAW_DICT_KEY "dict.%08" PRIx32
 #define RAW_DICT_KEY_BYTES 16
 
+/* Reads all records of the segment file dir/file, which nobody writes: checksums, numbers, chain. chain:
+ * of last. The file must hold exactly first to last. */
+enum rc raw_check_frozen(const char *dir, const char *file, const unsigned char log_id[STORE_LOG_ID_BYTES],
+	uint64_t first, uint64_t last, unsigned char chain[STORE_CHAIN_BYTES], struct err *e) MUST_CHECK;
+
 /* ---- making segments ---- */
 
 /* A segment being made in a folder of its own. */

@@ -19,12 +19,20 @@ reader_new(struct segment_set *set)
 enum rc
 store_reader_open(struct store_reader **r, const char *dir, struct err *e)
 {
+	return store_reader_open_archived(r, dir, NULL, e);
+}
+
+enum rc
+store_reader_open_archived(struct store_reader **r, const char *dir, const char *archive_dir,
+	struct err *e)
+{
 	unsigned char log_id[STORE_LOG_ID_BYTES];
 	*r = NULL;
 	enum rc rc = dir_read_log(dir, log_id, e);
 	if (rc != RC_OK)
 		return rc;
 	struct segment_set *set = segment_set_new(dir, log_id);
+	segment_set_use_archive(set, archive_dir);
 	struct store_reader *reader = reader_new(set);
 	segment_set_unref(set);
 	rc = reader_refresh(reader, e);
@@ -63,12 +71,42 @@ store_reader_close(struct store_reader *r)
 	free(r);
 }
 
+/* Puts the archived segments that lead up to the log's first one in front. */
+static void
+join_archive(struct store_reader *r)
+{
+	const struct archived_segment *archived;
+	size_t count, from;
+	segment_set_list_archive(r->set, r->names, &archived, &count);
+	while (count > 0 && archived[count - 1].first_seq >= r->firsts[0])
+		count--;
+	for (from = count; from > 0; from--) {
+		uint64_t next = from == count ? r->firsts[0] : archived[from].first_seq;
+		if (archived[from - 1].last_seq + 1 != next)
+			break;
+	}
+	size_t more = count - from;
+	if (more == 0)
+		return;
+	uint64_t *all = arena_alloc(r->names, (more + r->count) * sizeof *all);
+	for (size_t i = 0; i < more; i++)
+		all[i] = archived[from + i].first_seq;
+	memcpy(all + more, r->firsts, r->count * sizeof *all);
+	r->firsts = all;
+	r->count += more;
+	r->archived_count = more;
+}
+
 enum rc
 reader_refresh(struct store_reader *r, struct err *e)
 {
 	arena_reset(r->names);
 	r->count = 0;
-	return dir_segments(segment_set_dir(r->set), r->names, &r->firsts, &r->count, e);
+	r->archived_count = 0;
+	enum rc rc = dir_segments(segment_set_dir(r->set), r->names, &r->firsts, &r->count, e);
+	if (rc == RC_OK && segment_set_archive(r->set) != NULL && r->count > 0)
+		join_archive(r);
+	return rc;
 }
 
 /* The last segment that starts at or before seq; count: none. */
@@ -227,8 +265,9 @@ store_read(struct store_reader *r, uint64_t seq, size_t max_count, size_t max_by
 			break;
 		if (index == r->count) {
 			rc = err_set(e, RC_NOTFOUND, "log.removed",
-				"record %" PRIu64 " is not held any more; the log starts with %" PRIu64, seq,
-				r->firsts[0]);
+				"record %" PRIu64 " is not held any more; the log starts with %" PRIu64
+				"; mount the archive that holds it and name it in store.archive_dir",
+				seq, r->firsts[0]);
 			break;
 		}
 		rc = reader_enter(r, index, &s, &txn, e);

@@ -10,6 +10,7 @@ struct store_reader {
 	struct arena *names;     /* holds firsts */
 	uint64_t *firsts;        /* first seq of each segment known so far, rising */
 	size_t count;
+	size_t archived_count;   /* of these, the first ones, which only the archive holds */
 	struct unpacker *unpacker;
 	int inotify;             /* -1: not opened yet, or not to be had */
 	bool inotify_tried;

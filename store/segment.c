@@ -25,6 +25,10 @@ struct segment_set {
 	uint64_t clock;
 	size_t count;
 	struct segment *list;
+	char *archive_dir; /* NULL: none */
+	struct arena *archive_names;
+	struct archived_segment *archived;
+	size_t archived_count;
 };
 
 struct segment_set *
@@ -47,9 +51,11 @@ segment_set_ref(struct segment_set *set)
 	return set;
 }
 
-static void
+void
 segment_close(struct segment *s)
 {
+	if (s == NULL)
+		return;
 	while (s->dicts != NULL) {
 		struct segment_dict *d = s->dicts;
 		s->dicts = d->next;
@@ -77,6 +83,8 @@ segment_set_unref(struct segment_set *set)
 		segment_close(s);
 	}
 	pthread_mutex_destroy(&set->lock);
+	arena_free(set->archive_names);
+	free(set->archive_dir);
 	free(set->dir);
 	free(set);
 }
@@ -91,6 +99,52 @@ const unsigned char *
 segment_set_log_id(const struct segment_set *set)
 {
 	return set->log_id;
+}
+
+void
+segment_set_use_archive(struct segment_set *set, const char *dir)
+{
+	if (dir == NULL || dir[0] == '\0')
+		return;
+	set->archive_dir = base_strdup(dir);
+	set->archive_names = arena_new(4096);
+}
+
+const char *
+segment_set_archive(const struct segment_set *set)
+{
+	return set->archive_dir;
+}
+
+void
+segment_set_list_archive(struct segment_set *set, struct arena *a,
+	const struct archived_segment **segments, size_t *count)
+{
+	*segments = NULL;
+	*count = 0;
+	if (set->archive_dir == NULL)
+		return;
+	pthread_mutex_lock(&set->lock);
+	arena_reset(set->archive_names);
+	archived_list(set->archive_dir, set->log_id, set->archive_names, &set->archived,
+		&set->archived_count);
+	struct archived_segment *copy = arena_alloc(a, (set->archived_count + 1) * sizeof *copy);
+	if (set->archived_count > 0)
+		memcpy(copy, set->archived, set->archived_count * sizeof *copy);
+	*segments = copy;
+	*count = set->archived_count;
+	pthread_mutex_unlock(&set->lock);
+}
+
+/* The path of the archived copy, or NULL; the set's lock is held. */
+static char *
+archived_path(const struct segment_set *set, uint64_t first_seq)
+{
+	for (size_t i = 0; i < set->archived_count; i++) {
+		if (set->archived[i].first_seq == first_seq)
+			return dir_path(set->archive_dir, set->archived[i].file);
+	}
+	return NULL;
 }
 
 static enum rc
@@ -154,6 +208,23 @@ done:
 	return rc;
 }
 
+enum rc
+segment_open_frozen(const char *path, const unsigned char log_id[STORE_LOG_ID_BYTES], uint64_t first_seq,
+	struct segment **out, struct err *e)
+{
+	struct segment *s = base_zalloc(sizeof *s);
+	s->first_seq = first_seq;
+	enum rc rc = db_open(path, DB_FROZEN, &s->env, e);
+	if (rc == RC_OK)
+		rc = segment_read_meta(s, log_id, e);
+	if (rc != RC_OK) {
+		segment_close(s);
+		s = NULL;
+	}
+	*out = s;
+	return rc;
+}
+
 /* Opens one more segment; the set's lock is held. */
 static enum rc
 segment_open(struct segment_set *set, uint64_t first_seq, enum db_mode mode, struct segment **out,
@@ -167,11 +238,20 @@ segment_open(struct segment_set *set, uint64_t first_seq, enum db_mode mode, str
 	s->set = set;
 	enum rc rc = RC_OK;
 	if (!fs_exists(path)) {
-		rc = err_set(e, RC_NOTFOUND, NULL, "there is no segment %s", path);
-		goto done;
+		char *archived = mode == DB_READ ? archived_path(set, first_seq) : NULL;
+		if (archived == NULL || !fs_exists(archived)) {
+			rc = err_set(e, RC_NOTFOUND, NULL, "there is no segment %s", path);
+			free(archived);
+			goto done;
+		}
+		free(path);
+		path = archived;
+		mode = DB_FROZEN;
 	}
 	rc = db_open(path, mode, &s->env, e);
-	if (rc != RC_OK)
+	if (rc == RC_OK && mode == DB_FROZEN)
+		rc = segment_read_meta(s, set->log_id, e);
+	if (rc != RC_OK || mode == DB_FROZEN)
 		goto done;
 	/* Who opens first after a kill takes the newest pages from the page cache, where they may never
 	 * have left for the disk; what is visible must be durable. */

@@ -2,6 +2,7 @@
 #ifndef STORE_SEGMENT_H
 #define STORE_SEGMENT_H
 
+#include "store/archived.h"
 #include "store/db.h"
 #include "store/pack.h"
 
@@ -26,6 +27,13 @@ struct segment {
 
 /* All segments of one log that this process has open. Counted references; any thread. */
 struct segment_set *segment_set_new(const char *dir, const unsigned char log_id[STORE_LOG_ID_BYTES]);
+/* Segments the log's folder does not hold are read from the archive in dir; before the set is shared. */
+void segment_set_use_archive(struct segment_set *set, const char *dir);
+/* The archive's folder, NULL: none. */
+const char *segment_set_archive(const struct segment_set *set);
+/* Looks anew what the archive holds; gives it in a, rising. */
+void segment_set_list_archive(struct segment_set *set, struct arena *a,
+	const struct archived_segment **segments, size_t *count);
 struct segment_set *segment_set_ref(struct segment_set *set);
 void segment_set_unref(struct segment_set *set); /* NULL is fine; asserts that no segment is in use */
 const char *segment_set_dir(const struct segment_set *set);
@@ -40,6 +48,11 @@ void segment_release(struct segment *s); /* NULL is fine */
 /* Begins to read an acquired segment. Follows another process that wrote past our map.
  * RC_AGAIN: no reader's place is free (id log.readers-full). */
 enum rc segment_begin(struct segment *s, MDB_txn **txn, struct err *e) MUST_CHECK;
+
+/* A segment of its own, outside of any set, in a file nobody writes. Close with segment_close. */
+enum rc segment_open_frozen(const char *path, const unsigned char log_id[STORE_LOG_ID_BYTES],
+	uint64_t first_seq, struct segment **s, struct err *e) MUST_CHECK;
+void segment_close(struct segment *s); /* NULL is fine */
 
 /* As segment_acquire, for writing: the process's first use of this segment. Syncs the file, since a
  * killed writer may have left a commit in the page cache only. */

@@ -228,6 +228,9 @@ stat_segment(struct store_reader *r, size_t index, struct store_segment_stat *ou
 		rc = received_at(s, txn, out->first_seq, &out->first_at_us, e);
 	if (rc == RC_OK && out->last_seq != 0)
 		rc = received_at(s, txn, out->last_seq, &out->last_at_us, e);
+	out->state = !out->sealed ? STORE_SEGMENT_OPEN
+		: index < r->archived_count ? STORE_SEGMENT_REMOVED
+					    : STORE_SEGMENT_SEALED;
 	mdb_env_get_fd(s->env, &fd);
 	if (rc == RC_OK && fstat(fd, &st) == 0)
 		out->file_bytes = (uint64_t)st.st_size;
@@ -245,8 +248,19 @@ store_segments(struct store_reader *r, struct arena *a, const struct store_segme
 	if (rc != RC_OK || r->count == 0)
 		return rc;
 	struct store_segment_stat *stats = arena_zalloc(a, r->count * sizeof *stats);
-	for (size_t i = 0; rc == RC_OK && i < r->count; i++)
+	const struct archived_segment *archived;
+	size_t archived_count;
+	segment_set_list_archive(r->set, a, &archived, &archived_count);
+	for (size_t i = 0; rc == RC_OK && i < r->count; i++) {
 		rc = stat_segment(r, i, &stats[i], e);
+		for (size_t j = 0; rc == RC_OK && j < archived_count; j++) {
+			if (archived[j].first_seq != stats[i].first_seq || archived[j].last_seq != stats[i].last_seq)
+				continue;
+			memcpy(stats[i].archive_file, archived[j].file, sizeof stats[i].archive_file);
+			if (stats[i].state == STORE_SEGMENT_SEALED)
+				stats[i].state = STORE_SEGMENT_ARCHIVED;
+		}
+	}
 	*segments = stats;
 	*count = r->count;
 	return rc;

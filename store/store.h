@@ -20,6 +20,7 @@ struct store_options {
 	int64_t segment_age_s_max;  /* a segment this old is sealed at the next append; 0: default */
 	size_t queue_events_max;    /* appends waiting for the writer; more get RC_FULL; 0: default */
 	size_t commit_events_max;   /* events one commit takes at most; 0: default */
+	const char *archive_dir;    /* where segments are read from that dir does not hold; NULL, "": nowhere */
 	int64_t checkpoint_interval_s; /* between signed checkpoints while events come; 0: default */
 };
 
@@ -81,6 +82,11 @@ enum rc store_health(struct store *s, struct err *e) MUST_CHECK;
  * RC_INVALID, RC_CORRUPT, RC_IO. */
 enum rc store_reader_open(struct store_reader **r, const char *dir, struct err *e) MUST_CHECK;
 
+/* store_reader_open, and segments that dir does not hold are read from the archive (store_archive) in
+ * archive_dir, while it is mounted. NULL or "": no archive. */
+enum rc store_reader_open_archived(struct store_reader **r, const char *dir, const char *archive_dir,
+	struct err *e) MUST_CHECK;
+
 /* A reader in the writer's process. May outlive s. Any thread. */
 enum rc store_reader_from(struct store *s, struct store_reader **r, struct err *e) MUST_CHECK;
 
@@ -121,12 +127,21 @@ enum rc store_wait(struct store_reader *r, uint64_t seq, int64_t timeout_ms, int
 /* Sets *seq to the first event received at or after at_us, or to last_seq + 1 when there is none. */
 enum rc store_seq_at(struct store_reader *r, int64_t at_us, uint64_t *seq, struct err *e) MUST_CHECK;
 
+enum store_segment_state {
+	STORE_SEGMENT_OPEN,
+	STORE_SEGMENT_SEALED,
+	STORE_SEGMENT_ARCHIVED, /* sealed, and the archive holds it, too */
+	STORE_SEGMENT_REMOVED,  /* the log's folder does not hold it any more; the archive may */
+};
+
 struct store_segment_stat {
 	char name[32];
 	uint64_t first_seq, last_seq;
 	uint64_t file_bytes;
 	int64_t first_at_us, last_at_us;
 	bool sealed;
+	enum store_segment_state state;
+	char archive_file[80]; /* in the archive, "": not there, or no archive is configured */
 };
 
 /* Lists the segments, oldest first, in a. */
