@@ -76,6 +76,11 @@ void index_view_close(struct index_view *v); /* NULL is fine */
 /* Takes a fresh look; *last_seq is what the index covers from now on. */
 enum rc index_view_refresh(struct index_view *v, uint64_t *last_seq, struct err *e) MUST_CHECK;
 
+/* Calls fn for every entry, in no useful order. */
+typedef void (*index_entry_fn)(const struct index_key *key, const struct index_entry *entry, void *context);
+enum rc index_view_each(const struct index_view *v, index_entry_fn fn, void *context, struct err *e)
+	MUST_CHECK;
+
 /* The number the index would answer a redelivery of ev with: ev's own, or that of an equal event; 0: it
  * does not know it. Only for events with a delivery id. */
 uint64_t index_view_find(const struct index_view *v, const struct event *ev);

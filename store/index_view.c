@@ -98,3 +98,25 @@ index_view_find(const struct index_view *v, const struct event *ev)
 	index_key_with_body(&key, ev->body_sha256, &second);
 	return find(v, &second, ev);
 }
+
+enum rc
+index_view_each(const struct index_view *v, index_entry_fn fn, void *context, struct err *e)
+{
+	MDB_cursor *cursor = NULL;
+	MDB_val k, value;
+	int code = mdb_cursor_open(v->txn, v->keys, &cursor);
+	while (code == 0 && (code = mdb_cursor_get(cursor, &k, &value, MDB_NEXT)) == 0) {
+		struct index_key key;
+		struct index_entry entry;
+		if (k.mv_size != INDEX_KEY_BYTES || value.mv_size != 8 + SHA256_BYTES) {
+			code = MDB_CORRUPTED;
+			break;
+		}
+		memcpy(key.bytes, k.mv_data, INDEX_KEY_BYTES);
+		entry.seq = db_get_seq(value.mv_data);
+		memcpy(entry.body_sha256, (const unsigned char *)value.mv_data + 8, SHA256_BYTES);
+		fn(&key, &entry, context);
+	}
+	mdb_cursor_close(cursor);
+	return code == MDB_NOTFOUND ? RC_OK : db_err(e, code, "read the dedupe index");
+}

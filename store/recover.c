@@ -79,7 +79,7 @@ child(const char *dir, uint64_t first_seq, bool thorough, int out)
 	if (rc == RC_OK)
 		rc = verify_run(&(struct store_verify_options){ .dir = dir, .first = from,
 					.found = keep_first, .context = &f },
-			VERIFY_RECORDS, &report, &e);
+			VERIFY_RECORDS, 0, &report, &e);
 	/* A new log whose first segment is empty, or gone with an unfinished start. */
 	if (rc == RC_NOTFOUND)
 		rc = RC_OK;

@@ -230,12 +230,23 @@ struct store_verify_options {
 
 /* As store_verify, with warnings, and the signed statements held against a key known from elsewhere. */
 enum rc store_verify_with(const struct store_verify_options *options, struct store_verify_report *report,
+	/* For store_verify_parallel: */
+	unsigned jobs;                /* processes at once; 0: one per core */
+	const char *state;            /* file that says which segments are done; NULL: none */
+	bool resume;                  /* leave out those it says are done and that have not changed */
 	struct err *e) MUST_CHECK;
 
 /* Reads everything from first to last (0: to the end) and checks each record's checksum, number, chain,
  * body hash, that the dedupe index knows its key, and that segments and records are as was signed. Safe
  * on a log that another process is writing.
  * Run it in a child process that has not opened the log, forked before the parent did: damage inside
+/* As store_verify_with, in child processes, a segment each: damage that kills one is a finding, and
+ * finished segments are not read again after an interruption. Checks also that the dedupe index knows
+ * nothing that is not in the log, when the range is all of it. Call it in a process without threads that
+ * has not opened the log; the callbacks run in this process. */
+enum rc store_verify_parallel(const struct store_verify_options *options,
+	struct store_verify_report *report, struct err *e) MUST_CHECK;
+
  * LMDB's own pages can abort it.
  * RC_CORRUPT: there were findings. */
 enum rc store_verify(const char *dir, uint64_t first, uint64_t last, store_finding_fn found,

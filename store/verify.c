@@ -19,8 +19,10 @@ struct verifier {
 	/* Over the segment's records so far, when all of them were looked at. */
 	struct tree tree;
 	bool tree_known;
+	uint64_t owned_last;
 	bool sealed_wanted; /* whether seals are looked at */
 	store_finding_fn warned;
+	void (*progress)(uint64_t events, uint64_t bytes, void *context);
 	struct index_view *index; /* NULL: there is none */
 	uint64_t index_last;
 	store_finding_fn found;
@@ -62,7 +64,7 @@ index_knows(struct verifier *v, const struct event *ev)
 	if (!index_key_of(ev, &key))
 		return true;
 	uint64_t seq = index_view_find(v->index, ev);
-	if (seq == ev->seq)
+	if (seq == ev->seq && seq <= v->owned_last)
 		v->report->owned++;
 	if (seq == 0 || seq == ev->seq)
 		return seq != 0;
@@ -198,6 +200,8 @@ check_step(struct verifier *v, size_t index, uint64_t *seq, uint64_t last, bool 
 		if (v->chain_known && memcmp(v->chain, s->prev_chain, STORE_CHAIN_BYTES) != 0)
 			finding(v, 0, "a segment does not continue the chain of the one before");
 		memcpy(v->chain, s->prev_chain, STORE_CHAIN_BYTES);
+		if (v->report->checked_events == 0)
+			memcpy(v->report->prev_chain, v->chain, STORE_CHAIN_BYTES);
 		v->chain_known = v->tree_known = true;
 		v->tree = (struct tree){ 0 };
 	}
@@ -245,6 +249,8 @@ check_all(struct verifier *v, uint64_t first, uint64_t last, struct err *e)
 	while (rc == RC_OK && seq <= last && index < r->count) {
 		bool end;
 		rc = check_step(v, index, &seq, last, &end, e);
+		if (v->progress != NULL)
+			v->progress(v->report->checked_events, v->report->checked_bytes, v->context);
 		if (rc == RC_CORRUPT) {
 			finding(v, 0, e->text);
 			v->chain_known = v->tree_known = false;
@@ -269,25 +275,18 @@ check_all(struct verifier *v, uint64_t first, uint64_t last, struct err *e)
 	return rc;
 }
 
-/* head first, then the log: while somebody writes, the log is never behind a head read earlier. */
+/* What was acknowledged and what was signed must be there, when the end was looked at. head and statements
+ * were read before the log: while somebody writes, the log is never behind them. end: the last record. */
 static void
-check_end(struct verifier *v, uint64_t head, uint64_t last)
-{
-	if (last >= head && v->report->last_seq < head)
-		finding(v, v->report->last_seq + 1,
-			"the log ends before what was acknowledged: its newest part is lost");
-}
-
-/* What was signed must be there, when the end was looked at. */
-static void
-check_signed_end(struct verifier *v, uint64_t last)
+check_end(struct verifier *v, uint64_t head, uint64_t end, uint64_t last)
 {
 	const struct signed_claims *c = &v->claims;
-	if (c->count == 0 || last != UINT64_MAX)
-		return;
-	uint64_t seq = c->by_seq[c->count - 1]->seq;
-	if (seq > v->report->last_seq)
-		finding(v, seq, "the record was signed, but the log ends before it: its newest part is lost");
+	uint64_t seq = c->count == 0 ? 0 : c->by_seq[c->count - 1]->seq;
+	if (last >= head && end < head)
+		finding(v, end + 1, "the log ends before what was acknowledged: its newest part is lost");
+	if (last == UINT64_MAX && end < seq)
+		finding(v, seq,
+			"the record was signed, but the log ends before it: its newest part is lost");
 }
 
 static enum rc
@@ -305,6 +304,8 @@ open_all(struct verifier *v, const struct store_verify_options *options, enum ve
 		return rc;
 	if (scope == VERIFY_ALL)
 		claims_check(&v->claims, segment_set_log_id(v->reader->set), options->key, say, v);
+	if (scope == VERIFY_PART_WITHOUT_INDEX)
+		return RC_OK;
 	rc = index_view_open(&v->index, options->dir, e);
 	if (rc == RC_CORRUPT)
 		finding(v, 0, "the dedupe index is damaged; remove index.mdb while stopped");
@@ -312,11 +313,12 @@ open_all(struct verifier *v, const struct store_verify_options *options, enum ve
 }
 
 enum rc
-verify_run(const struct store_verify_options *options, enum verify_scope scope,
+verify_run(const struct store_verify_options *options, enum verify_scope scope, uint64_t owned_last,
 	struct store_verify_report *report, struct err *e)
 {
 	struct verifier v = { .found = options->found, .warned = options->warned,
-		.context = options->context, .report = report };
+		.progress = options->progress, .context = options->context, .report = report,
+		.owned_last = owned_last };
 	uint64_t first = options->first, last = options->last == 0 ? UINT64_MAX : options->last;
 	*report = (struct store_verify_report){ 0 };
 	v.a = arena_new((size_t)1 << 20);
@@ -328,10 +330,8 @@ verify_run(const struct store_verify_options *options, enum verify_scope scope,
 	if (first <= 1)
 		first = v.reader->count > 0 ? v.reader->firsts[0] : 1;
 	rc = check_all(&v, first, last, e);
-	if (rc == RC_OK) {
-		check_end(&v, head, last);
-		check_signed_end(&v, last);
-	}
+	if (rc == RC_OK)
+		check_end(&v, head, report->last_seq != 0 ? report->last_seq : first - 1, last);
 	if (rc == RC_OK && report->error_count > 0)
 		rc = err_set(e, RC_CORRUPT, "log.damaged", "%" PRIu64 " findings in %s", report->error_count,
 			options->dir);
@@ -347,7 +347,7 @@ enum rc
 store_verify_with(const struct store_verify_options *options, struct store_verify_report *report,
 	struct err *e)
 {
-	return verify_run(options, VERIFY_ALL, report, e);
+	return verify_run(options, VERIFY_ALL, UINT64_MAX, report, e);
 }
 
 enum rc
@@ -356,5 +356,5 @@ store_verify(const char *dir, uint64_t first, uint64_t last, store_finding_fn fo
 {
 	const struct store_verify_options options = { .dir = dir, .first = first, .last = last,
 		.found = found, .context = context };
-	return verify_run(&options, VERIFY_ALL, report, e);
+	return verify_run(&options, VERIFY_ALL, UINT64_MAX, report, e);
 }

@@ -4,16 +4,36 @@
 
 #include "store/store.h"
 
+/* Takes what is found. */
+typedef void (*verify_say_fn)(void *context, bool warning, uint64_t seq, const char *text);
+
 /* How much of it. */
 enum verify_scope {
 	VERIFY_ALL,
 	VERIFY_PART,    /* one part of a whole: leaves out what concerns the whole */
+	VERIFY_PART_WITHOUT_INDEX,
 	VERIFY_RECORDS, /* leaves out also what only a stopped or finished writer guarantees or can mend by
 			 * itself: the dedupe index, head, signed statements */
 };
 
+/* owned_last: events after it are not counted in report->owned. */
 enum rc verify_run(const struct store_verify_options *options, enum verify_scope scope,
-	struct store_verify_report *report, struct err *e) MUST_CHECK;
+	uint64_t owned_last, struct store_verify_report *report, struct err *e) MUST_CHECK;
+
+/* ---- the dedupe index as a whole, for verify ---- */
+
+struct index_count {
+	uint64_t last_seq; /* what the index covers; 0: there is no index */
+	uint64_t entries;  /* entries that name an event from first to last_seq */
+};
+
+/* Counts, and says what names an event beyond the index's own end. */
+enum rc verify_index_count(const char *dir, uint64_t first, struct index_count *c, verify_say_fn say,
+	void *context, struct err *e) MUST_CHECK;
+
+/* Looks every entry's event up and says which ones name another delivery's; slow, at random places. */
+enum rc verify_index_entries(const char *dir, uint64_t first, uint64_t last, verify_say_fn say,
+	void *context, struct err *e) MUST_CHECK;
 
 /* ---- the signed statements, for verify ---- */
 
@@ -23,8 +43,6 @@ struct signed_claims {
 	size_t count;
 	struct ledger_view *view; /* NULL: there is no ledger */
 };
-
-typedef void (*verify_say_fn)(void *context, bool warning, uint64_t seq, const char *text);
 
 /* Reads the ledger of dir into a. A ledger that is none is said, not an error. */
 enum rc claims_read(struct signed_claims *c, const char *dir, struct arena *a, verify_say_fn say,
