@@ -213,6 +213,8 @@ struct store_verify_report {
 	uint64_t error_count, warning_count;
 	uint64_t statements; /* signed statements that were held against the records */
 	uint64_t owned;      /* events the dedupe index knows by their own number */
+	uint64_t resumed;    /* segments that were left out, being done already */
+	unsigned char prev_chain[STORE_CHAIN_BYTES]; /* before first_seq, when that begins a segment */
 	unsigned char chain[STORE_CHAIN_BYTES]; /* of last_seq */
 };
 
@@ -225,21 +227,19 @@ struct store_verify_options {
 	const unsigned char *key;     /* the public key all statements must go back to; NULL: any */
 	store_finding_fn found;       /* damage; may be NULL */
 	store_finding_fn warned;      /* what is not damage, but should be known; may be NULL */
+	/* Called now and then with what has been checked so far; may be NULL. */
+	void (*progress)(uint64_t events, uint64_t bytes, void *context);
 	void *context;
-};
-
-/* As store_verify, with warnings, and the signed statements held against a key known from elsewhere. */
-enum rc store_verify_with(const struct store_verify_options *options, struct store_verify_report *report,
 	/* For store_verify_parallel: */
 	unsigned jobs;                /* processes at once; 0: one per core */
 	const char *state;            /* file that says which segments are done; NULL: none */
 	bool resume;                  /* leave out those it says are done and that have not changed */
+};
+
+/* As store_verify, with warnings, and the signed statements held against a key known from elsewhere. */
+enum rc store_verify_with(const struct store_verify_options *options, struct store_verify_report *report,
 	struct err *e) MUST_CHECK;
 
-/* Reads everything from first to last (0: to the end) and checks each record's checksum, number, chain,
- * body hash, that the dedupe index knows its key, and that segments and records are as was signed. Safe
- * on a log that another process is writing.
- * Run it in a child process that has not opened the log, forked before the parent did: damage inside
 /* As store_verify_with, in child processes, a segment each: damage that kills one is a finding, and
  * finished segments are not read again after an interruption. Checks also that the dedupe index knows
  * nothing that is not in the log, when the range is all of it. Call it in a process without threads that
@@ -247,6 +247,10 @@ enum rc store_verify_with(const struct store_verify_options *options, struct sto
 enum rc store_verify_parallel(const struct store_verify_options *options,
 	struct store_verify_report *report, struct err *e) MUST_CHECK;
 
+/* Reads everything from first to last (0: to the end) and checks each record's checksum, number, chain,
+ * body hash, that the dedupe index knows its key, and that segments and records are as was signed. Safe
+ * on a log that another process is writing.
+ * Run it in a child process that has not opened the log, forked before the parent did: damage inside
  * LMDB's own pages can abort it.
  * RC_CORRUPT: there were findings. */
 enum rc store_verify(const char *dir, uint64_t first, uint64_t last, store_finding_fn found,
