@@ -46,7 +46,7 @@ delivery_begin(struct delivery *d, const struct source *source,
 	if (rc == RC_DENIED && source->allow_unsigned)
 		rc = RC_OK;
 	if (rc != RC_OK)
-		return refuse(no, rc == RC_DENIED ? 401 : 400,
+		return refuse(no, rc == RC_DENIED ? 401 : rc == RC_CONFLICT ? 415 : 400,
 			rc == RC_DENIED ? "ingest.signature" : "ingest.malformed",
 			arena_string(a, bytes_str(e.text)));
 	if (source->allow_unsigned)

@@ -117,6 +117,7 @@ struct provider {
 
 	/* MUST; fills *claims, which is empty, from the head. RC_INVALID: a header that this
 	 * provider always sends is missing or malformed. RC_DENIED: what the signature needs is.
+	 * RC_CONFLICT: a format it does not know, 415.
 	 * The message goes to the sender. */
 	enum rc (*read)(const struct provider_setup *setup, const struct event *head,
 		struct provider_claims *claims, struct err *e);
@@ -130,7 +131,7 @@ struct provider {
 	bool (*verify)(const struct provider_check *c, struct bytes secret);
 
 	/* MAY; what the body tells, after verify. RC_INVALID: it is no delivery of this provider;
-	 * only for what cannot be stored as it is. */
+	 * only for what cannot be stored as it is. RC_FULL: more events than one request may have. */
 	enum rc (*read_body)(
 		const struct provider_check *c, struct provider_content *content, struct err *e);
 	/* MAY; the answer to OPTIONS. RC_DENIED: not to this sender. */
@@ -199,6 +200,19 @@ void provider_forge_ping(const struct provider_forge *forge, struct bytes secret
  * not JSON; all values are empty then. */
 bool provider_json(struct bytes json, const char *const *paths, struct bytes *values, size_t count,
 	struct arena *a);
+
+/* Whether a token is the secret, in time that tells neither content nor length. */
+bool provider_token_matches(struct bytes token, struct bytes secret);
+
+/* What stands behind a scheme such as "Bearer" in Authorization, or data NULL. */
+struct bytes provider_authorization(const struct event *head, const char *scheme);
+
+/* The value of a key of the query, decoded, in a; data NULL: it is not there, there twice, or
+ * malformed. */
+struct bytes provider_query_value(struct bytes query, const char *key, struct arena *a);
+
+/* One round of percent-decoding, in a; data NULL: malformed. plus_is_space: as in a form. */
+struct bytes provider_unescape(struct bytes text, bool plus_is_space, struct arena *a);
 
 /* Decimal digits only; false also when there are more than 15. */
 bool provider_parse_seconds(struct bytes text, int64_t *seconds);

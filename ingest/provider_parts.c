@@ -183,6 +183,68 @@ provider_json(struct bytes json, const char *const *paths, struct bytes *values,
 }
 
 bool
+provider_token_matches(struct bytes token, struct bytes secret)
+{
+	unsigned char got[SHA256_BYTES], want[SHA256_BYTES];
+	if (secret.len == 0 || token.data == NULL)
+		return false;
+	crypto_sha256(token, got);
+	crypto_sha256(secret, want);
+	return crypto_equal(got, want, sizeof got);
+}
+
+struct bytes
+provider_authorization(const struct event *head, const char *scheme)
+{
+	struct bytes value = event_header_value(head, "Authorization");
+	size_t len = strlen(scheme);
+	if (value.len <= len || value.data[len] != ' ' ||
+		!bytes_is_nocase((struct bytes){ value.data, len }, scheme))
+		return (struct bytes){ NULL, 0 };
+	return (struct bytes){ value.data + len + 1, value.len - len - 1 };
+}
+
+struct bytes
+provider_unescape(struct bytes text, bool plus_is_space, struct arena *a)
+{
+	unsigned char *out = arena_alloc(a, text.len + 1);
+	size_t n = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		out[n] = text.data[i];
+		if (text.data[i] == '+' && plus_is_space) {
+			out[n] = ' ';
+		} else if (text.data[i] == '%') {
+			if (text.len - i < 3 ||
+				!crypto_unhex((struct bytes){ text.data + i + 1, 2 }, &out[n], 1))
+				return (struct bytes){ NULL, 0 };
+			i += 2;
+		}
+		n++;
+	}
+	return (struct bytes){ out, n };
+}
+
+struct bytes
+provider_query_value(struct bytes query, const char *key, struct arena *a)
+{
+	const struct bytes none = { NULL, 0 };
+	struct bytes found = none;
+	size_t len = strlen(key);
+	while (query.len > 0) {
+		const unsigned char *end = memchr(query.data, '&', query.len);
+		size_t item = end == NULL ? query.len : (size_t)(end - query.data);
+		if (item > len && query.data[len] == '=' && memcmp(query.data, key, len) == 0) {
+			if (found.data != NULL)
+				return none;
+			found = (struct bytes){ query.data + len + 1, item - len - 1 };
+		}
+		size_t used = item + (end != NULL);
+		query = (struct bytes){ query.data + used, query.len - used };
+	}
+	return found.data == NULL ? none : provider_unescape(found, true, a);
+}
+
+bool
 provider_parse_seconds(struct bytes text, int64_t *seconds)
 {
 	*seconds = 0;

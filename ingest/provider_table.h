@@ -9,6 +9,7 @@
 #define PROVIDERS(X) \
 	X(bitbucket_cloud) \
 	X(bitbucket_datacenter) \
+	X(cloudevents) \
 	X(forgejo) \
 	X(gitea) \
 	X(github) \

@@ -283,3 +283,59 @@ test('slack: events, the challenge, commands', async (t) => {
 	assert.deepEqual((await source.events()).map((e) => e.event), ['message', 'url_verification', 'slash_command']);
 	assert.equal((await source.test()).event, 'hooklog_test');
 });
+
+test('cloudevents: binary, structured and batch, made by cloudevents', async (t) => {
+	const { CloudEvent, HTTP } = (await npmPackage('cloudevents', '10.0.0')).require('cloudevents');
+	const source = await receive(t, 'cloudevents', { options: ['allowed_origin=sender.example'] });
+	const event = (id) => new CloudEvent({ id, source: '/orders', type: 'order.made', data: { n: 1, text: 'ä €' } });
+	const token = { authorization: `Bearer ${source.secret}` };
+	for (const [mode, id] of [['binary', '1'], ['structured', '2']]) {
+		const message = HTTP[mode](event(id));
+		const body = typeof message.body === 'string' ? message.body : JSON.stringify(message.body);
+		const changed = Buffer.from(source.secret);
+		changed[5] ^= 1;
+		for (const authorization of ['', 'Bearer', `Bearer ${changed}`, `Bearer ${source.secret}0`])
+			assert.equal((await source.ask(body, { ...message.headers, authorization })).status, 401);
+		assert.equal((await source.ask(body, message.headers)).status, 401);
+		const { seq } = await source.post(body, { ...message.headers, ...token });
+		assert.equal(seq, Number(id));
+		const again = await source.post(body, message.headers, { query: `?access_token=${source.secret}` });
+		assert.deepEqual(again, { seq, duplicate: true });
+		const stored = (await source.events()).at(-1);
+		assert.deepEqual([stored.event, stored.delivery, stored.hook, stored.body, stored.scheme], ['order.made', id, '/orders', body, 'bearer']);
+	}
+	// In the URL the token is redacted, too.
+	const third = HTTP.structured(event('3'));
+	await source.post(third.body, third.headers, { query: `?a=1&access_token=${source.secret}&b=2` });
+	const stored = (await source.events()).at(-1);
+	assert.match(stored.query, /^a=1&access_token=redacted:[0-9a-f]{16}&b=2$/);
+	assert.ok(!JSON.stringify(await source.events()).includes(source.secret));
+
+	const batch = ['4', '2', '5'].map((id) => HTTP.structured(event(id)).body);
+	const headers = { 'content-type': 'application/cloudevents-batch+json; charset=utf-8', ...token };
+	const bad = await source.ask(`[${batch[0]},{"id":"x"}]`, headers);
+	assert.equal(bad.status, 400);
+	assert.equal((await source.events()).length, 3);
+	const answer = await source.post(`[${batch.join(', ')}]`, headers);
+	assert.equal(answer.events.length, 3);
+	assert.deepEqual([answer.events[0], answer.events[2]].map((e) => e.seq), answer.events[1].duplicate ? [4, 5] : [4, 6]);
+	const all = await source.events();
+	assert.equal(all[3].body, batch[0]);
+	assert.equal(all[3].content_type, 'application/cloudevents+json');
+	assert.deepEqual(await source.post('[]', headers), { events: [] });
+	assert.equal((await source.ask('<e/>', { ...headers, 'content-type': 'application/cloudevents+xml' })).status, 415);
+
+	// The handshake: whole origins only.
+	const options = (origin, more = {}) => source.ask(undefined, { 'webhook-request-origin': origin, ...more }, { method: 'OPTIONS' });
+	const allowed = await options('sender.example', { 'webhook-request-rate': '100' });
+	assert.equal(allowed.status, 200);
+	assert.equal(allowed.headers.get('webhook-allowed-origin'), 'sender.example');
+	assert.equal(allowed.headers.get('webhook-allowed-rate'), '*');
+	assert.equal(allowed.headers.get('allow'), 'POST, OPTIONS');
+	for (const origin of ['sender.example.evil.example', 'sender.exampl', 'SENDER.example', '*']) {
+		const refused = await options(origin);
+		assert.equal(refused.status, 403);
+		assert.equal(refused.headers.get('webhook-allowed-origin'), null);
+	}
+	assert.equal((await source.test()).event, 'hooklog.test');
+});
