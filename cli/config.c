@@ -20,15 +20,15 @@ const struct cfg_key config_keys[] = {
 	{ ROW("log.level", CFG_STRING, log_level), .fallback = "info", .choices = log_levels,
 		.help = "Log lines below this level are left out." },
 	{ ROW("ingest.listen", CFG_STRING, ingest_listen), .fallback = "127.0.0.1:8080",
-		.help = "Address and port webhooks are received on. Port 0: a free one, named in the log "
-			"line ingest.listening." },
+		.help = "Address and port webhooks are received on, or unix:/path. Port 0: a free one, "
+			"named in the log line ingest.listening. A socket from systemd takes its place." },
 	{ ROW("ingest.threading", CFG_STRING, ingest_threading), .fallback = "pool",
 		.choices = threadings,
 		.help = "pool: a few threads serve all connections; connection: each has its own thread." },
 	{ ROW("ingest.threads", CFG_U64, ingest_threads), .fallback = "0", .max = 1024,
 		.help = "Threads of the pool. 0: one per core." },
 	{ ROW("ingest.connections_max", CFG_U64, ingest_connections_max), .fallback = "512", .min = 1,
-		.max = 65536, .help = "Connections open at once; further ones are closed." },
+		.max = 65536, .help = "Connections open at once; further requests are answered 503." },
 	{ ROW("ingest.in_flight_bytes_max", CFG_U64, ingest_in_flight_bytes_max), .fallback = "256MiB",
 		.min = 80 * MIB, .max = 1024 * GIB,
 		.help = "Memory for bodies not yet on disk, over all connections; more are answered "
@@ -39,6 +39,16 @@ const struct cfg_key config_keys[] = {
 	{ ROW("ingest.keep_alive", CFG_BOOL, ingest_keep_alive), .fallback = "false",
 		.help = "Whether a connection serves more than one request; only for trusted senders, "
 			"such as a reverse proxy." },
+	{ ROW("ingest.connections_per_address_max", CFG_U64, ingest_connections_per_address_max),
+		.fallback = "32", .max = 65536,
+		.help = "Connections one address, or one /64 network of IPv6, may have open; further ones "
+			"are closed. Not for the loopback and trusted proxies. 0: any number." },
+	{ ROW("ingest.trusted_proxies", CFG_STRING, ingest_trusted_proxies), .fallback = "",
+		.help = "Addresses and networks of reverse proxies, and unix for the unix socket: what "
+			"they say in X-Forwarded-For is taken as the sender's address." },
+	{ ROW("admin.listen", CFG_STRING, admin_listen), .fallback = "",
+		.help = "Address and port of a second listener with /metrics, /livez and "
+			"/readyz?verbose, such as 127.0.0.1:9180 or unix:/path. Empty: none." },
 	{ ROW("quarantine.bytes_max", CFG_U64, quarantine_bytes_max), .fallback = "64MiB", .max = GIB,
 		.help = "Size of the file that keeps refused deliveries, the newest of them; it is made "
 			"when the first one comes. Bodies up to an eighth of it are kept. 0: none are." },

@@ -17,6 +17,9 @@ struct config {
 	uint64_t ingest_in_flight_bytes_max;
 	uint64_t ingest_request_timeout_ms;
 	bool ingest_keep_alive;
+	uint64_t ingest_connections_per_address_max;
+	const char *ingest_trusted_proxies;
+	const char *admin_listen;
 	uint64_t quarantine_bytes_max;
 	uint64_t quarantine_requests_per_second_max;
 	uint64_t store_segment_bytes_max;

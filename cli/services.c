@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "cli/services.h"
+#include "cli/telemetry.h"
 #include "pg/cluster.h"
 
 struct store_options
@@ -54,7 +55,15 @@ services_start_ingest(const struct config *c, struct store *s, struct arena *a, 
 	enum rc rc = log_id_text(s, log_id, e);
 	if (rc != RC_OK)
 		return rc;
+	struct telemetry *telemetry = arena_alloc(a, sizeof *telemetry);
+	*telemetry = (struct telemetry){ s, arena_string(a, bytes_str(c->log_dir)) };
 	const struct ingest_options options = { .listen = c->ingest_listen,
+		.connections_per_address_max = c->ingest_connections_per_address_max,
+		.trusted_proxies = c->ingest_trusted_proxies,
+		.admin_listen = c->admin_listen,
+		.collect = telemetry_collect,
+		.ready = telemetry_ready,
+		.context = telemetry,
 		.threading = strcmp(c->ingest_threading, "pool") == 0 ? INGEST_POOL : INGEST_CONNECTION,
 		.threads = c->ingest_threads,
 		.connections_max = c->ingest_connections_max,
@@ -72,6 +81,8 @@ services_start_ingest(const struct config *c, struct store *s, struct arena *a, 
 	if (rc == RC_OK)
 		LOG_INFO("ingest.listening", F_S("address", ingest_address(*in)),
 			F_U("sources", ingest_source_count(*in)), F_S("threading", c->ingest_threading));
+	if (rc == RC_OK && ingest_admin_address(*in) != NULL)
+		LOG_INFO("ingest.admin", F_S("address", ingest_admin_address(*in)));
 	return rc;
 }
 

@@ -19,6 +19,8 @@
 #define LINGER_MS 2000
 #define LINGER_BYTES ((size_t)64 * 1024 * 1024)
 #define LINGERING_MAX 64
+#define ADDRESS_BYTES 16
+#define ADDRESS_SLOTS 4096
 
 struct conn {
 	struct conn *previous, *next;
@@ -28,6 +30,14 @@ struct conn {
 	unsigned hangup_ticks; /* how often in a row the client was found gone */
 	int64_t started_ms, body_ms;
 	atomic_size_t body_bytes;
+	struct address *address; /* NULL: not counted */
+};
+
+/* How many connections an address has. In a chain of its slot while there are any. */
+struct address {
+	struct address *next;
+	unsigned char bytes[ADDRESS_BYTES];
+	size_t slot, connections;
 };
 
 struct lingering {
@@ -46,6 +56,8 @@ struct conns {
 	bool stop;
 	struct lingering lingering[LINGERING_MAX];
 	size_t lingering_count;
+	uint64_t refused;
+	struct address *addresses[ADDRESS_SLOTS];
 };
 
 static bool
@@ -189,8 +201,43 @@ conns_stop(struct conns *c)
 	free(c);
 }
 
+/* Under the lock. */
+static struct address *
+count_address(struct conns *c, const unsigned char *bytes)
+{
+	uint64_t hash = 14695981039346656037u;
+	for (size_t i = 0; i < ADDRESS_BYTES; i++)
+		hash = (hash ^ bytes[i]) * 1099511628211u;
+	size_t slot = (size_t)(hash >> 20) % ADDRESS_SLOTS;
+	struct address *a = c->addresses[slot];
+	while (a != NULL && memcmp(a->bytes, bytes, ADDRESS_BYTES) != 0)
+		a = a->next;
+	if (a == NULL) {
+		a = base_zalloc(sizeof *a);
+		memcpy(a->bytes, bytes, ADDRESS_BYTES);
+		a->slot = slot;
+		a->next = c->addresses[slot];
+		c->addresses[slot] = a;
+	}
+	a->connections++;
+	return a;
+}
+
+/* Under the lock. */
+static void
+forget_address(struct conns *c, struct address *a)
+{
+	if (a == NULL || --a->connections > 0)
+		return;
+	struct address **at = &c->addresses[a->slot];
+	while (*at != a)
+		at = &(*at)->next;
+	*at = a->next;
+	free(a);
+}
+
 struct conn *
-conns_add(struct conns *c, int fd)
+conns_add(struct conns *c, int fd, const unsigned char *address)
 {
 	struct conn *conn = base_zalloc(sizeof *conn);
 	conn->fd = fd;
@@ -203,6 +250,13 @@ conns_add(struct conns *c, int fd)
 		c->head->previous = conn;
 	c->head = conn;
 	c->open++;
+	if (address != NULL && c->options.per_address_max > 0)
+		conn->address = count_address(c, address);
+	if (conn->address != NULL && conn->address->connections > c->options.per_address_max) {
+		conn->shut = true;
+		c->refused++;
+		shutdown(fd, SHUT_RDWR);
+	}
 	pthread_mutex_unlock(&c->lock);
 	return conn;
 }
@@ -240,6 +294,7 @@ conns_remove(struct conns *c, struct conn *conn)
 	if (conn->next != NULL)
 		conn->next->previous = conn->previous;
 	c->open--;
+	forget_address(c, conn->address);
 	if (conn->phase != CONN_HEAD)
 		c->busy--;
 	pthread_mutex_unlock(&c->lock);
@@ -290,6 +345,15 @@ conns_busy(struct conns *c)
 	size_t busy = c->busy;
 	pthread_mutex_unlock(&c->lock);
 	return busy;
+}
+
+uint64_t
+conns_refused(struct conns *c)
+{
+	pthread_mutex_lock(&c->lock);
+	uint64_t refused = c->refused;
+	pthread_mutex_unlock(&c->lock);
+	return refused;
 }
 
 size_t

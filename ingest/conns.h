@@ -27,6 +27,7 @@ struct conns_options {
 	/* Whether to look for clients that went away in the middle of a request: libmicrohttpd
 	 * 0.9.75 misses that with epoll when the last bytes and the end arrive together. */
 	bool watch_hangups;
+	size_t per_address_max; /* connections of one address; 0: any number */
 	/* Called about four times a second, in the reaper's thread and outside all its locks. */
 	void (*tick)(void *context);
 	void *context;
@@ -41,8 +42,10 @@ enum rc conns_start(
 /* Every connection must have been removed. NULL is fine. */
 void conns_stop(struct conns *c);
 
-/* fd stays the HTTP library's and open until conns_remove returned. Any thread, as all below. */
-struct conn *conns_add(struct conns *c, int fd);
+/* fd stays the HTTP library's and open until conns_remove returned. address: 16 bytes that stand
+ * for the peer, or NULL for one that may have any number. Over per_address_max the connection is
+ * shut down at once. Any thread, as all below. */
+struct conn *conns_add(struct conns *c, int fd, const unsigned char *address);
 
 /* Frees conn. The HTTP library closes fd only afterwards. */
 void conns_remove(struct conns *c, struct conn *conn);
@@ -58,6 +61,9 @@ void conns_linger(struct conns *c, struct conn *conn);
 
 /* Connections in CONN_BODY or CONN_WORK: those somebody waits on for an answer. */
 size_t conns_busy(struct conns *c);
+
+/* How many connections were shut down because their address had too many. */
+uint64_t conns_refused(struct conns *c);
 
 /* All connections. */
 size_t conns_open(struct conns *c);

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -14,24 +10,10 @@
 static struct bytes
 remote_address(struct request *r)
 {
-	char host[INET6_ADDRSTRLEN] = "";
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	if (info == NULL || info->client_addr == NULL)
-		return bytes_str("");
-	if (info->client_addr->sa_family == AF_INET) {
-		struct sockaddr_in in4;
-		memcpy(&in4, info->client_addr, sizeof in4);
-		inet_ntop(AF_INET, &in4.sin_addr, host, sizeof host);
-		return bytes_str(arena_printf(r->arena, "%s:%u", host, ntohs(in4.sin_port)));
-	}
-	if (info->client_addr->sa_family == AF_INET6) {
-		struct sockaddr_in6 in6;
-		memcpy(&in6, info->client_addr, sizeof in6);
-		inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof host);
-		return bytes_str(arena_printf(r->arena, "[%s]:%u", host, ntohs(in6.sin6_port)));
-	}
-	return bytes_str("");
+	return peer_client(&r->in->trusted, info == NULL ? NULL : info->client_addr,
+		r->head.headers, r->head.header_count, r->arena);
 }
 
 static void
@@ -69,6 +51,8 @@ request_quarantine(struct request *r, const struct refusal *no)
 	if (r->body_bytes == 0 || !quarantine_wants(r->in->quarantine, r->body_bytes))
 		return request_refuse(r, no);
 	enum rc rc = quarantine_keep(r->in->quarantine, &refused, &id, &e);
+	if (rc == RC_OK)
+		atomic_fetch_add(&r->in->metrics.quarantined, 1);
 	if (rc == RC_OK)
 		LOG_INFO("ingest.quarantined", F_U("id", id), F_S("source", r->source->name),
 			F_S("reason", no->id));
@@ -275,8 +259,9 @@ request_finish(struct request *r)
 				   "the signature does not match the body", NULL });
 	/* Only now: a stranger must not be able to use up a source's rate. */
 	if (!source_take_turn(r->source, clock_monotonic_us()))
-		return request_refuse(r, &(struct refusal){ 503, "ingest.busy",
-						 "more deliveries than this source may send", NULL });
+		return request_refuse(
+			r, &(struct refusal){ 503, "ingest.busy",
+				   "more deliveries than this source may send", NULL });
 	if (!delivery_read_body(&r->delivery, raw, &no))
 		return request_quarantine(r, &no);
 	fill_events(r, key_id);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
-#include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -9,12 +7,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "ingest/admin.h"
 #include "ingest/admit.h"
 #include "ingest/server.h"
 
 #define LISTEN_ID "ingest.listen"
-#define LISTEN_BACKLOG 1024
 #define CONNECTIONS_MAX 512
+/* Connections beyond the limit that are still let in, to be told so; more are closed unheard. */
+#define CONNECTIONS_SPARE 128
 #define IN_FLIGHT_BYTES_MAX ((size_t)256 * 1024 * 1024)
 #define REQUEST_MS 30000
 #define HEAD_MS 5000
@@ -75,6 +75,26 @@ on_panic(void *cls UNUSED, const char *file, unsigned line, const char *reason)
 	abort();
 }
 
+/* What stands for the peer when connections are counted: its address, of IPv6 the network that one
+ * subscriber gets. False: it may have any number. */
+static bool
+address_key(const struct ingest *in, struct MHD_Connection *connection, unsigned char key[16])
+{
+	static const unsigned char mapped_loopback[13] = { [10] = 0xff, [11] = 0xff, [12] = 127 };
+	static const unsigned char loopback[16] = { [15] = 1 };
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct peer peer = peer_of(info == NULL ? NULL : info->client_addr);
+	if (peer.unix_socket || peers_have(&in->trusted, &peer) ||
+		memcmp(peer.bytes, mapped_loopback, sizeof mapped_loopback) == 0 ||
+		memcmp(peer.bytes, loopback, sizeof loopback) == 0)
+		return false;
+	memcpy(key, peer.bytes, 16);
+	if (memcmp(key, mapped_loopback, 12) != 0)
+		memset(key + 8, 0, 8);
+	return true;
+}
+
 static void
 on_connection(void *cls, struct MHD_Connection *connection, void **context,
 	enum MHD_ConnectionNotificationCode code)
@@ -83,7 +103,10 @@ on_connection(void *cls, struct MHD_Connection *connection, void **context,
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		const union MHD_ConnectionInfo *info =
 			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-		*context = conns_add(in->conns, info->connect_fd);
+		unsigned char key[16];
+		bool counted = address_key(in, connection, key);
+		atomic_fetch_add(&in->metrics.connections, 1);
+		*context = conns_add(in->conns, info->connect_fd, counted ? key : NULL);
 	} else if (*context != NULL) {
 		conns_remove(in->conns, *context);
 		*context = NULL;
@@ -99,114 +122,10 @@ on_tick(void *context)
 }
 
 static enum rc
-bad_address(const char *listen, struct err *e)
+start_daemon(struct ingest *in, const struct ingest_options *o, struct err *e)
 {
-	return err_set(e, RC_INVALID, LISTEN_ID,
-		"ingest.listen: \"%s\" is not an address with a port; write it as 127.0.0.1:8080 "
-		"or "
-		"[::1]:8080",
-		listen);
-}
-
-/* Splits "host:port" and "[host]:port". */
-static enum rc
-split_address(const char *listen, char host[256], char port[8], struct err *e)
-{
-	const char *colon = strrchr(listen, ':');
-	if (colon == NULL || colon == listen || strlen(colon + 1) == 0 || strlen(colon + 1) > 5)
-		return bad_address(listen, e);
-	const char *start = listen, *end = colon;
-	if (*start == '[' && end[-1] == ']') {
-		start++;
-		end--;
-	} else if (memchr(start, ':', (size_t)(end - start)) != NULL) {
-		return bad_address(listen, e);
-	}
-	if (end <= start || (size_t)(end - start) >= 256)
-		return bad_address(listen, e);
-	memcpy(host, start, (size_t)(end - start));
-	host[end - start] = '\0';
-	unsigned long number = 0;
-	for (const char *p = colon + 1; *p != '\0'; p++) {
-		if (*p < '0' || *p > '9')
-			return bad_address(listen, e);
-		number = number * 10 + (unsigned long)(*p - '0');
-	}
-	if (number > 65535)
-		return bad_address(listen, e);
-	snprintf(port, 8, "%lu", number);
-	return RC_OK;
-}
-
-static enum rc
-name_address(struct ingest *in, struct err *e)
-{
-	struct sockaddr_storage bound;
-	socklen_t len = sizeof bound;
-	char host[64], port[8];
-	if (getsockname(in->listen_fd, (struct sockaddr *)&bound, &len) != 0)
-		return err_sys(e, RC_IO, LISTEN_ID, errno, "cannot tell the address listened on");
-	if (getnameinfo((struct sockaddr *)&bound, len, host, sizeof host, port, sizeof port,
-		    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		return err_set(e, RC_IO, LISTEN_ID, "cannot tell the address listened on");
-	bool v6 = bound.ss_family == AF_INET6;
-	snprintf(in->address, sizeof in->address, v6 ? "[%s]:%s" : "%s:%s", host, port);
-	return RC_OK;
-}
-
-/* Binds by itself and not through the HTTP library, whose only message is that it did not start. */
-static enum rc
-open_listener(struct ingest *in, const char *listen_on, bool *v6, struct err *e)
-{
-	char host[256], port[8];
-	enum rc rc = split_address(listen_on, host, port, e);
-	if (rc != RC_OK)
-		return rc;
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE },
-			*found = NULL;
-	int failed = getaddrinfo(host, port, &hints, &found);
-	if (failed != 0)
-		return err_set(e, RC_INVALID, LISTEN_ID,
-			"ingest.listen: \"%s\": %s; use an address of "
-			"this machine, such as 127.0.0.1:8080",
-			listen_on, gai_strerror(failed));
-	*v6 = found->ai_family == AF_INET6;
-	int one = 1;
-	in->listen_fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (in->listen_fd < 0) {
-		rc = err_sys(e, RC_IO, LISTEN_ID, errno, "cannot make a socket for %s", listen_on);
-		goto done;
-	}
-	setsockopt(in->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (bind(in->listen_fd, found->ai_addr, found->ai_addrlen) != 0 ||
-		listen(in->listen_fd, LISTEN_BACKLOG) != 0) {
-		if (errno == EADDRINUSE)
-			rc = err_set(e, RC_IO, LISTEN_ID,
-				"%s is in use by another process; `ss -ltnp 'sport = :%s'` names "
-				"it. Stop it, or "
-				"set ingest.listen to another port",
-				listen_on, port);
-		else if (errno == EADDRNOTAVAIL)
-			rc = err_sys(e, RC_INVALID, LISTEN_ID, errno,
-				"%s is no address of this machine; `ip address` lists them",
-				listen_on);
-		else if (errno == EACCES)
-			rc = err_sys(e, RC_IO, LISTEN_ID, errno,
-				"not allowed to listen on %s; use a port from 1024 on", listen_on);
-		else
-			rc = err_sys(e, RC_IO, LISTEN_ID, errno, "cannot listen on %s", listen_on);
-		goto done;
-	}
-	rc = name_address(in, e);
-done:
-	freeaddrinfo(found);
-	return rc;
-}
-
-static enum rc
-start_daemon(struct ingest *in, const struct ingest_options *o, bool v6, struct err *e)
-{
-	unsigned flags = MHD_USE_ERROR_LOG | MHD_USE_ITC | (v6 ? (unsigned)MHD_USE_IPv6 : 0u);
+	unsigned flags =
+		MHD_USE_ERROR_LOG | MHD_USE_ITC | (in->listener.v6 ? (unsigned)MHD_USE_IPv6 : 0u);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	size_t threads = o->threads > 0 ? o->threads : cores > 0 ? (size_t)cores : 1;
 	struct MHD_OptionItem pool[] = {
@@ -218,12 +137,12 @@ start_daemon(struct ingest *in, const struct ingest_options *o, bool v6, struct 
 	else
 		flags |= MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
 			 MHD_USE_POLL;
-	size_t connections = o->connections_max > 0 ? o->connections_max : CONNECTIONS_MAX;
+	size_t connections = in->connections_max + CONNECTIONS_SPARE;
 	in->daemon = MHD_start_daemon(flags, 0, NULL, NULL, request_handle, in,
 		MHD_OPTION_EXTERNAL_LOGGER, log_library, in, MHD_OPTION_URI_LOG_CALLBACK,
 		request_new, in, MHD_OPTION_NOTIFY_COMPLETED, request_completed, in,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, in, MHD_OPTION_LISTEN_SOCKET,
-		in->listen_fd,
+		in->listener.fd,
 		/* What 1 adds is a check for Host whose answer 0.9.75 sends twice; the guard has
 		   its own. */
 		MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,
@@ -233,12 +152,12 @@ start_daemon(struct ingest *in, const struct ingest_options *o, bool v6, struct 
 		return err_set(e, RC_IO, LISTEN_ID,
 			"the HTTP server did not start on %s; the log line "
 			"ingest.http-library says why",
-			in->address);
+			in->listener.address);
 	return RC_OK;
 }
 
 static enum rc
-start_threads(struct ingest *in, const struct ingest_options *o, bool v6, struct err *e)
+start_threads(struct ingest *in, const struct ingest_options *o, struct err *e)
 {
 	/* All threads of the receiver leave signals to whoever started it. */
 	sigset_t all, before;
@@ -250,12 +169,16 @@ start_threads(struct ingest *in, const struct ingest_options *o, bool v6, struct
 		.request_ms = request_ms,
 		.work_ms = WORK_MS,
 		.watch_hangups = in->pool,
+		.per_address_max = o->connections_per_address_max,
 		.tick = on_tick,
 		.context = in,
 	};
 	enum rc rc = conns_start(&in->conns, &options, e);
 	if (rc == RC_OK)
-		rc = start_daemon(in, o, v6, e);
+		rc = start_daemon(in, o, e);
+	if (rc == RC_OK && o->admin_listen != NULL && o->admin_listen[0] != '\0')
+		rc = admin_start(
+			&in->admin, in, o->admin_listen, o->collect, o->ready, o->context, e);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return rc;
 }
@@ -263,8 +186,7 @@ start_threads(struct ingest *in, const struct ingest_options *o, bool v6, struct
 static void
 release(struct ingest *in)
 {
-	if (in->listen_fd >= 0)
-		close(in->listen_fd);
+	listen_close(&in->listener);
 	conns_stop(in->conns);
 	sources_release(in->sources);
 	pthread_mutex_destroy(&in->sources_lock);
@@ -282,8 +204,8 @@ enum rc
 ingest_start(struct ingest **out, const struct ingest_options *o, struct err *e)
 {
 	struct ingest *in = base_zalloc(sizeof *in);
-	bool v6 = false;
-	in->listen_fd = -1;
+	in->listener.fd = -1;
+	in->connections_max = o->connections_max > 0 ? o->connections_max : CONNECTIONS_MAX;
 	in->store = o->store;
 	in->pool = o->threading == INGEST_POOL;
 	in->keep_alive = o->keep_alive;
@@ -293,7 +215,8 @@ ingest_start(struct ingest **out, const struct ingest_options *o, struct err *e)
 	const struct quarantine_options quarantine = {
 		.dir = o->quarantine_dir == NULL ? "" : o->quarantine_dir,
 		.bytes_max = o->quarantine_dir == NULL ? 0 : o->quarantine_bytes_max,
-		.per_second_max = o->quarantine_per_second_max };
+		.per_second_max = o->quarantine_per_second_max
+	};
 	in->quarantine_dir = base_strdup(quarantine.dir);
 	in->quarantine = quarantine_new(&quarantine);
 	snprintf(in->log_id, sizeof in->log_id, "%s", o->log_id == NULL ? "" : o->log_id);
@@ -307,20 +230,32 @@ ingest_start(struct ingest **out, const struct ingest_options *o, struct err *e)
 	if (rc == RC_OK)
 		rc = redact_salt(o->salt_file, in->salt, e);
 	if (rc == RC_OK)
-		rc = open_listener(in, o->listen, &v6, e);
+		rc = peers_parse(
+			o->trusted_proxies == NULL ? "" : o->trusted_proxies, &in->trusted, e);
 	if (rc == RC_OK)
-		rc = start_threads(in, o, v6, e);
+		rc = listen_open(&in->listener, "ingest.listen", o->listen, "ingest", true, e);
 	if (rc == RC_OK)
+		rc = start_threads(in, o, e);
+	if (rc == RC_OK) {
 		*out = in;
-	else
-		release(in);
+		return RC_OK;
+	}
+	if (in->daemon != NULL)
+		MHD_stop_daemon(in->daemon);
+	release(in);
 	return rc;
 }
 
 const char *
 ingest_address(const struct ingest *in)
 {
-	return in->address;
+	return in->listener.address;
+}
+
+const char *
+ingest_admin_address(const struct ingest *in)
+{
+	return in->admin == NULL ? NULL : admin_address(in->admin);
 }
 
 size_t
@@ -343,6 +278,7 @@ ingest_reload(struct ingest *in, bool force, bool *changed, struct err *e)
 		return RC_OK;
 	in->sources_stamp = stamp;
 	enum rc rc = sources_load(&fresh, in->sources_dir, e);
+	atomic_fetch_add(rc == RC_OK ? &in->metrics.reloads : &in->metrics.reloads_failed, 1);
 	if (rc != RC_OK)
 		return rc;
 	sources_adopt(fresh, in->sources);
@@ -360,6 +296,17 @@ ingest_tick(struct ingest *in)
 	const struct admit how = { .sources = in->sources, .store = in->store, .salt = in->salt };
 	if (in->quarantine_dir[0] != '\0')
 		admit_answer_all(in->quarantine_dir, &how);
+	for (size_t i = 0; i < sources_count(in->sources); i++) {
+		const struct source *source = sources_at(in->sources, i);
+		bool changed = false;
+		int64_t quiet_us = 0;
+		bool silent = source_is_silent(source, &changed, &quiet_us);
+		if (changed && silent)
+			LOG_WARN("ingest.silent", F_S("source", source->name),
+				F_I("quiet_s", quiet_us / 1000000));
+		else if (changed)
+			LOG_INFO("ingest.heard", F_S("source", source->name));
+	}
 }
 
 enum rc
@@ -367,10 +314,9 @@ ingest_drain(struct ingest *in, int64_t timeout_ms, struct err *e)
 {
 	int64_t start_ms = clock_monotonic_ms();
 	atomic_store(&in->draining, true);
-	if (in->listen_fd >= 0) {
+	if (in->listener.fd >= 0) {
 		MHD_quiesce_daemon(in->daemon);
-		close(in->listen_fd);
-		in->listen_fd = -1;
+		listen_close(&in->listener);
 	}
 	for (;;) {
 		int64_t waited_ms = clock_monotonic_ms() - start_ms;
@@ -407,6 +353,7 @@ ingest_stop(struct ingest *in)
 		}
 		clock_sleep_ms(2);
 	}
+	admin_stop(in->admin);
 	MHD_stop_daemon(in->daemon);
 	/* The store has promised to call back for each. */
 	while (atomic_load(&in->lent) > 0)

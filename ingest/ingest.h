@@ -2,6 +2,7 @@
 #ifndef INGEST_INGEST_H
 #define INGEST_INGEST_H
 
+#include "base/buf.h"
 #include "store/store.h"
 
 /* The receiver: POST /in/<source> checks a delivery and answers 202 with its number once the log
@@ -26,10 +27,18 @@ enum ingest_threading {
 };
 
 struct ingest_options {
-	const char *listen; /* "127.0.0.1:8080", "[::1]:8080"; port 0: any free one */
+	const char *listen; /* as ingest/listen.h: "127.0.0.1:8080", "unix:/run/hooklog.sock" */
 	enum ingest_threading threading;
-	size_t threads;             /* of INGEST_POOL; 0: one per processor */
-	size_t connections_max;     /* 0: 512 */
+	size_t threads;                     /* of INGEST_POOL; 0: one per processor */
+	size_t connections_max;             /* more are answered 503; 0: 512 */
+	size_t connections_per_address_max; /* 0: any number; never for trusted proxies and loopback
+					     */
+	const char *trusted_proxies;        /* as peers_parse; NULL: none */
+	const char *admin_listen;           /* NULL or "": no second listener */
+	/* What else the second listener tells; called in its thread. MAY. */
+	void (*collect)(struct buf *out, void *context);
+	bool (*ready)(struct buf *out, void *context); /* appends lines; false: not ready */
+	void *context;
 	size_t in_flight_bytes_max; /* bodies held at once over all requests; 0: 256 MiB */
 	int64_t request_timeout_ms; /* from the first byte to the last of one request; 0: 30,000 */
 	bool keep_alive;            /* docs/adr/0007-request-guard.md says when this is safe */
@@ -38,8 +47,8 @@ struct ingest_options {
 	const char *quarantine_dir; /* made when the first request is kept */
 	uint64_t quarantine_bytes_max;      /* 0: no quarantine */
 	uint64_t quarantine_per_second_max; /* requests kept */
-	const char *log_id;         /* of that store, 32 hexadecimal digits; NULL: no loop guard */
-	struct store *store;        /* borrowed until ingest_stop returned */
+	const char *log_id;  /* of that store, 32 hexadecimal digits; NULL: no loop guard */
+	struct store *store; /* borrowed until ingest_stop returned */
 };
 
 struct ingest;
@@ -55,16 +64,20 @@ enum rc ingest_start(
  * ingest_stop. */
 const char *ingest_address(const struct ingest *in);
 
+/* That of the second listener, or NULL. */
+const char *ingest_admin_address(const struct ingest *in);
+
 /* How many sources it serves. */
 size_t ingest_source_count(struct ingest *in);
 
 /* Reads the sources again if a file in their folder has changed since, or with force in any case:
- * secrets may lie elsewhere. *changed (may be NULL) tells whether they were read. Requests that have
- * started keep the old ones. On an error the old ones stay in use, and the same error
- * comes once per change. One thread at a time. RC_INVALID, RC_IO as for ingest_start. */
+ * secrets may lie elsewhere. *changed (may be NULL) tells whether they were read. Requests that
+ * have started keep the old ones. On an error the old ones stay in use, and the same error comes
+ * once per change. One thread at a time. RC_INVALID, RC_IO as for ingest_start. */
 enum rc ingest_reload(struct ingest *in, bool force, bool *changed, struct err *e) MUST_CHECK;
 
-/* What has to be done now and then, about twice a second: admits what was asked for from the quarantine.
+/* What has to be done now and then, about twice a second: admits what was asked for from the
+ * quarantine, and logs ingest.silent for a source that has been quiet for far longer than usual.
  * The thread of ingest_reload. */
 void ingest_tick(struct ingest *in);
 

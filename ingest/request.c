@@ -14,6 +14,7 @@ request_new(void *cls, const char *uri, struct MHD_Connection *connection)
 	struct request *r = base_zalloc(sizeof *r);
 	r->in = cls;
 	r->connection = connection;
+	r->start_us = clock_monotonic_us();
 	r->arena = arena_new(ARENA_BYTES);
 	/* The library unescapes its own copy in place. */
 	r->head.uri = bytes_str(arena_string(r->arena, bytes_str(uri)));
@@ -68,16 +69,33 @@ request_completed(void *cls, struct MHD_Connection *connection UNUSED, void **co
 	request_release(r);
 }
 
+static void
+count_answer(struct request *r, unsigned status)
+{
+	struct metrics *m = &r->in->metrics;
+	bool stored = r->state == REQUEST_STORED && r->result.rc == RC_OK;
+	enum outcome outcome = metrics_outcome(status, stored, r->result.duplicate);
+	atomic_fetch_add(
+		r->source == NULL ? &m->unknown[outcome] : &r->source->state->outcomes[outcome], 1);
+	metrics_duration(m, clock_monotonic_us() - r->start_us);
+	if (stored && r->source != NULL)
+		source_heard(r->source);
+}
+
 enum MHD_Result
 request_reply(struct request *r, unsigned status, struct bytes body, const char *type,
 	const struct request_header *headers, size_t count)
 {
+	count_answer(r, status);
 	struct MHD_Response *response = MHD_create_response_from_buffer(
 		body.len, (void *)(uintptr_t)body.data, MHD_RESPMEM_MUST_COPY);
 	if (response == NULL)
 		return MHD_NO;
 	MHD_add_response_header(response, "Content-Type", type);
-	if (!r->in->keep_alive || atomic_load(&r->in->draining) || status >= 400)
+	/* What follows chunks cannot be told from their trailers as surely as what follows a
+	 * length. */
+	if (!r->in->keep_alive || atomic_load(&r->in->draining) || status >= 400 ||
+		r->facts.chunked || !r->facts.http11)
 		MHD_add_response_header(response, "Connection", "close");
 	if (status == 503)
 		MHD_add_response_header(response, "Retry-After", INGEST_RETRY_AFTER_S);
@@ -196,7 +214,8 @@ check_loop(struct request *r, struct refusal *no)
 			!bytes_is_nocase(h->value, r->in->log_id))
 			continue;
 		*no = (struct refusal){ 409, "replay.loop",
-			arena_printf(r->arena, "this is a replay of log %s into itself", r->in->log_id),
+			arena_printf(
+				r->arena, "this is a replay of log %s into itself", r->in->log_id),
 			NULL };
 		return false;
 	}
@@ -223,14 +242,14 @@ answer_options(struct request *r)
 	if (r->facts.chunked || r->facts.content_length > 0)
 		return request_refuse(r, &(struct refusal){ 400, "ingest.malformed",
 						 "OPTIONS comes without a body", NULL });
-	if (r->source->provider->options_reply(
-		    r->source->setup, &head, r->arena, &reply, &e) != RC_OK)
+	if (r->source->provider->options_reply(r->source->setup, &head, r->arena, &reply, &e) !=
+		RC_OK)
 		return request_refuse(r, &(struct refusal){ 403, "ingest.origin", e.text, NULL });
 	for (size_t i = 0; i < reply.header_count; i++)
-		headers[i] = (struct request_header){ reply.headers[i].name,
-			reply.headers[i].value };
-	return request_reply(r, 200, bytes_str("{}\n"), "application/json", headers,
-		reply.header_count);
+		headers[i] =
+			(struct request_header){ reply.headers[i].name, reply.headers[i].value };
+	return request_reply(
+		r, 200, bytes_str("{}\n"), "application/json", headers, reply.header_count);
 }
 
 /* The most bytes this source may send. */
@@ -247,8 +266,8 @@ check_size(struct request *r, struct refusal *no)
 {
 	if (r->facts.content_length <= body_max(r))
 		return true;
-	*no = (struct refusal){ 413, "ingest.too-large", "the body is larger than this source takes",
-		NULL };
+	*no = (struct refusal){ 413, "ingest.too-large",
+		"the body is larger than this source takes", NULL };
 	return false;
 }
 
@@ -262,7 +281,8 @@ check_room(struct request *r, uint64_t more, struct refusal *no)
 	return false;
 }
 
-/* What the head shows to be wrong is answered before the body, unless it is wanted for the quarantine. */
+/* What the head shows to be wrong is answered before the body, unless it is wanted for the
+ * quarantine. */
 static enum MHD_Result
 refuse_delivery(struct request *r, bool body, const struct refusal *no)
 {
@@ -300,12 +320,18 @@ begin(struct request *r, const char *method, const char *version)
 		return request_refuse(r, &(struct refusal){ 405, "ingest.malformed",
 						 "health is asked for by GET", "GET, HEAD" });
 	}
+	/* One answer now costs less than a body that waits for its turn. */
+	if (conns_open(r->in->conns) > r->in->connections_max) {
+		if (body)
+			conns_linger(r->in->conns, r->conn);
+		return request_refuse(r, &(struct refusal){ 503, "ingest.busy",
+						 "too many connections are open", NULL });
+	}
 	bool found = find_source(r, &no);
 	if (found && bytes_is(r->head.method, "OPTIONS"))
 		return answer_options(r);
-	if (!found || !guard_body(&r->head, &r->facts, &no) ||
-		!check_size(r, &no) || !check_loop(r, &no) ||
-		!check_room(r, r->facts.content_length, &no)) {
+	if (!found || !guard_body(&r->head, &r->facts, &no) || !check_size(r, &no) ||
+		!check_loop(r, &no) || !check_room(r, r->facts.content_length, &no)) {
 		if (body)
 			conns_linger(r->in->conns, r->conn);
 		return request_refuse(r, &no);
@@ -348,9 +374,11 @@ receive(struct request *r, const char *data, size_t len)
 {
 	size_t max = body_max(r);
 	conns_received(r->conn, len);
-	if (r->kept && (!quarantine_wants(r->in->quarantine, r->body_bytes + len) ||
-			       r->body_bytes + len > max ||
-			       (r->body_bytes + len > r->body_cap && !grow(r, r->body_bytes + len))))
+	atomic_fetch_add(&r->in->metrics.body_bytes, len);
+	if (r->kept &&
+		(!quarantine_wants(r->in->quarantine, r->body_bytes + len) ||
+			r->body_bytes + len > max ||
+			(r->body_bytes + len > r->body_cap && !grow(r, r->body_bytes + len))))
 		r->kept = false;
 	if (!r->refused && r->body_bytes + len > max) {
 		r->refused = true;

@@ -31,7 +31,7 @@ struct request {
 	struct sources *sources; /* one reference, so that source lives */
 	const struct source *source;
 	struct delivery delivery;
-	struct event *events; /* what is lent to the store */
+	struct event *events;         /* what is lent to the store */
 	struct store_result *results; /* of a batch, one for each event */
 	size_t event_count;
 
@@ -41,7 +41,7 @@ struct request {
 	pthread_mutex_t lock;
 	pthread_cond_t answered; /* of the clock CLOCK_MONOTONIC */
 	enum request_state state;
-	int64_t deadline_ms;
+	int64_t deadline_ms, start_us;
 	struct store_result result;
 	struct request *lent_previous, *lent_next;
 };

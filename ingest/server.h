@@ -8,6 +8,9 @@
 
 #include "ingest/conns.h"
 #include "ingest/ingest.h"
+#include "ingest/listen.h"
+#include "ingest/metrics.h"
+#include "ingest/peers.h"
 #include "ingest/quarantine.h"
 #include "ingest/sources.h"
 
@@ -30,12 +33,12 @@ struct rate {
 struct ingest {
 	struct store *store;
 	bool pool, keep_alive;
-	size_t in_flight_bytes_max;
+	size_t in_flight_bytes_max, connections_max;
+	struct peers trusted;
 	unsigned char salt[REDACT_SALT_BYTES];
 	char log_id[2 * STORE_LOG_ID_BYTES + 1]; /* "" without a loop guard */
 	char *sources_dir;
 	uint64_t sources_stamp; /* of the files last read; only ingest_reload's thread */
-	char address[64];
 
 	pthread_mutex_t sources_lock;
 	struct sources *sources;
@@ -45,7 +48,9 @@ struct ingest {
 
 	struct MHD_Daemon *daemon;
 	struct conns *conns;
-	int listen_fd; /* -1 once no more connections are taken */
+	struct listener listener; /* without fd once no more connections are taken */
+	struct admin *admin;      /* NULL: no second listener */
+	struct metrics metrics;
 	atomic_bool draining, stopping;
 	atomic_size_t in_flight_bytes;
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "ingest/source_state.h"
 
 #define SECOND_US 1000000
@@ -8,6 +9,8 @@ source_state_new(void)
 {
 	struct source_state *s = base_zalloc(sizeof *s);
 	atomic_init(&s->references, 1);
+	pthread_mutex_init(&s->lock, NULL);
+	silence_start(&s->silence, clock_monotonic_us());
 	return s;
 }
 
@@ -21,8 +24,10 @@ source_state_retain(struct source_state *s)
 void
 source_state_release(struct source_state *s)
 {
-	if (s != NULL && atomic_fetch_sub(&s->references, 1) == 1)
-		free(s);
+	if (s == NULL || atomic_fetch_sub(&s->references, 1) > 1)
+		return;
+	pthread_mutex_destroy(&s->lock);
+	free(s);
 }
 
 /* A virtual queue that is served at the rate: each delivery lengthens it by its share of a second,
@@ -58,4 +63,28 @@ void
 source_give_room(const struct source *source, size_t bytes)
 {
 	atomic_fetch_sub(&source->state->in_flight_bytes, bytes);
+}
+
+void
+source_heard(const struct source *source)
+{
+	struct source_state *s = source->state;
+	atomic_store(&s->last_event_us, clock_now_us());
+	pthread_mutex_lock(&s->lock);
+	silence_event(&s->silence, clock_monotonic_us());
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool
+source_is_silent(const struct source *source, bool *changed, int64_t *quiet_us)
+{
+	struct source_state *s = source->state;
+	pthread_mutex_lock(&s->lock);
+	int64_t limit_us =
+		silence_limit_us(&s->silence, (int64_t)source->silence_after_s * SECOND_US);
+	*quiet_us = clock_monotonic_us() - s->silence.last_us;
+	pthread_mutex_unlock(&s->lock);
+	bool silent = !source->disabled && limit_us > 0 && *quiet_us > limit_us;
+	*changed = atomic_exchange(&s->silent, silent) != silent;
+	return silent;
 }

@@ -33,6 +33,8 @@ static const struct cfg_key source_keys[] = {
 		.max = 1000000 },
 	{ ROW("in_flight_bytes_max", CFG_U64, in_flight_bytes_max), .fallback = "0",
 		.max = (uint64_t)1 << 40 },
+	{ ROW("silence_after_s", CFG_U64, silence_after_s), .fallback = "0",
+		.max = (uint64_t)366 * 86400 },
 };
 
 struct loading {

@@ -2,9 +2,12 @@
 #ifndef INGEST_SOURCES_H
 #define INGEST_SOURCES_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
+#include "ingest/metrics.h"
 #include "ingest/provider.h"
+#include "ingest/silence.h"
 
 /* Sources: the named endpoints. One folder holds <name>.conf for each,
  *
@@ -18,6 +21,7 @@
  *	body_bytes_max = 1MiB             limits of its own; 0: only those of all sources
  *	requests_per_second_max = 50
  *	in_flight_bytes_max = 32MiB
+ *	silence_after_s = 6h              warn when no event came for so long; 0: what is unusual
  *
  * options of its provider (ingest/provider.h, docs/providers),
  * and the files with the secrets, readable by the owner only. White space around a secret is no
@@ -40,6 +44,11 @@ struct source_state {
 	atomic_size_t references;
 	atomic_size_t in_flight_bytes;
 	atomic_llong due_us; /* when the rate limit has room for a full second's burst again */
+	atomic_ullong outcomes[OUTCOME_COUNT];
+	atomic_llong last_event_us; /* microseconds since 1970; 0: none since the start */
+	atomic_bool silent;
+	pthread_mutex_t lock; /* of what follows */
+	struct silence silence;
 };
 
 struct source {
@@ -50,6 +59,7 @@ struct source {
 	struct source_secret secrets[SOURCE_SECRETS_MAX];
 	size_t secret_count;
 	uint64_t body_bytes_max, requests_per_second_max, in_flight_bytes_max; /* 0: no limit */
+	uint64_t silence_after_s;
 	struct source_state *state;
 };
 
@@ -80,6 +90,13 @@ bool source_take_turn(const struct source *source, int64_t now_us);
 /* Takes bytes of the source's in_flight_bytes_max; false, and nothing taken: there is no room. */
 bool source_take_room(const struct source *source, size_t bytes);
 void source_give_room(const struct source *source, size_t bytes);
+
+/* An event of the source was stored. */
+void source_heard(const struct source *source);
+
+/* Whether the source has been quiet for far longer than it usually is; *changed: since the last
+ * call. *quiet_us: for how long. One thread at a time. */
+bool source_is_silent(const struct source *source, bool *changed, int64_t *quiet_us);
 
 /* The pairs of a .conf that only the source's provider can understand. */
 #define SOURCE_PAIRS_MAX 64

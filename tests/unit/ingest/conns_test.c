@@ -55,7 +55,7 @@ pair_open(struct pair *p, int64_t head_ms, int64_t request_ms)
 		.tick = on_tick,
 		.context = p };
 	assert_int_equal(conns_start(&p->conns, &options, &e), RC_OK);
-	p->conn = conns_add(p->conns, p->ours);
+	p->conn = conns_add(p->conns, p->ours, NULL);
 }
 
 static void

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_TELEMETRY_H
+#define CLI_TELEMETRY_H
+
+#include "base/buf.h"
+#include "store/store.h"
+
+/* What the receiver's second listener tells about the log. Called in its thread. */
+struct telemetry {
+	struct store *store;
+	const char *log_dir;
+};
+
+/* Appends the log's metrics. context is a struct telemetry. */
+void telemetry_collect(struct buf *out, void *context);
+
+/* Appends a line for the disk; false: there is so little room that events will soon be refused. */
+bool telemetry_ready(struct buf *out, void *context);
+
+#endif
