@@ -3,24 +3,15 @@
 
 #include "base/limits.h"
 #include "cli/cmd.h"
+#include "cli/cmd_project.h"
 #include "cli/commands.h"
-#include "cli/services.h"
 
-/* What every `project` command opens first. */
-struct context {
-	struct arena *a;
-	struct config config;
-	struct store_reader *reader;
-	struct projector_options options;
-	int stop_fd;
-};
-
-static enum rc
-open_context(struct context *c, const struct cli_call *call, bool daemon, struct err *e)
+enum rc
+project_open(struct project_context *c, const struct cli_call *call, bool stoppable, struct err *e)
 {
-	*c = (struct context){ .a = arena_new(64 * 1024), .stop_fd = -1 };
+	*c = (struct project_context){ .a = arena_new(64 * 1024), .stop_fd = -1 };
 	enum rc rc = config_load(&c->config, call, c->a, NULL, e);
-	if (rc == RC_OK && daemon) {
+	if (rc == RC_OK && stoppable) {
 		c->stop_fd = cmd_stop_fd(e);
 		rc = c->stop_fd < 0 ? e->rc : RC_OK;
 	}
@@ -33,8 +24,8 @@ open_context(struct context *c, const struct cli_call *call, bool daemon, struct
 	return rc;
 }
 
-static void
-close_context(struct context *c)
+void
+project_close(struct project_context *c)
 {
 	store_reader_close(c->reader);
 	if (c->stop_fd >= 0)
@@ -45,12 +36,12 @@ close_context(struct context *c)
 static int
 run_run(const struct cli_call *call)
 {
-	struct context c;
+	struct project_context c;
 	struct err e;
-	enum rc rc = open_context(&c, call, true, &e);
+	enum rc rc = project_open(&c, call, true, &e);
 	if (rc == RC_OK)
 		rc = projector_run(&c.options, &e);
-	close_context(&c);
+	project_close(&c);
 	return rc == RC_OK ? EXIT_DONE : cmd_fail(&e);
 }
 
@@ -64,9 +55,9 @@ show_progress(uint64_t seq, uint64_t last_seq, void *context UNUSED)
 static int
 run_rebuild(const struct cli_call *call)
 {
-	struct context c;
+	struct project_context c;
 	struct err e;
-	enum rc rc = open_context(&c, call, true, &e);
+	enum rc rc = project_open(&c, call, true, &e);
 	bool interrupted = false;
 	if (rc == RC_OK) {
 		c.options.progress = show_progress;
@@ -74,7 +65,7 @@ run_rebuild(const struct cli_call *call)
 		cmd_progress_end();
 		interrupted = rc == RC_AGAIN && cmd_stopped(c.stop_fd);
 	}
-	close_context(&c);
+	project_close(&c);
 	if (rc == RC_OK)
 		return EXIT_DONE;
 	int code = cmd_fail(&e);
@@ -117,13 +108,13 @@ put_status_text(struct buf *out, const struct projector_status *s)
 static int
 run_status(const struct cli_call *call)
 {
-	struct context c;
+	struct project_context c;
 	struct projector_status status;
 	struct err e;
-	enum rc rc = open_context(&c, call, false, &e);
+	enum rc rc = project_open(&c, call, false, &e);
 	if (rc == RC_OK)
 		rc = projector_status(&c.options, &status, &e);
-	close_context(&c);
+	project_close(&c);
 	if (rc != RC_OK)
 		return cmd_fail(&e);
 	struct buf out = buf_new(LIMIT_TEXT_BYTES);
@@ -184,9 +175,9 @@ run_parked(const struct cli_call *call)
 {
 	const struct cli_value *retry = cli_option(call, "retry"), *drop = cli_option(call, "drop");
 	struct parked_list list = { .out = buf_new(LIMIT_TEXT_BYTES), .json = call->json };
-	struct context c;
+	struct project_context c;
 	struct err e;
-	enum rc rc = open_context(&c, call, false, &e);
+	enum rc rc = project_open(&c, call, false, &e);
 	if (rc == RC_OK && retry->given && drop->given)
 		rc = err_set(&e, RC_INVALID, NULL, "--retry and --drop exclude each other");
 	else if (rc == RC_OK && retry->given)
@@ -195,7 +186,7 @@ run_parked(const struct cli_call *call)
 		rc = projector_parked_drop(&c.options, drop->u64, &e);
 	else if (rc == RC_OK)
 		rc = projector_parked_list(&c.options, put_parked, &list, &e);
-	close_context(&c);
+	project_close(&c);
 	int code = rc == RC_OK ? EXIT_DONE : cmd_fail(&e);
 	if (rc == RC_OK && !cmd_print(&list.out))
 		code = EXIT_FAILED;

@@ -31,6 +31,7 @@
 	X(project_rebuild)                                                                         \
 	X(project_run)                                                                             \
 	X(project_status)                                                                          \
+	X(project_verify)                                                                          \
 	X(quarantine_admit)                                                                        \
 	X(quarantine_drop)                                                                         \
 	X(quarantine_list)                                                                         \

@@ -77,6 +77,14 @@ const struct cfg_key config_keys[] = {
 	{ ROW("projector.batch_bytes_max", CFG_U64, projector_batch_bytes_max), .fallback = "32MiB",
 		.min = MIB, .max = GIB,
 		.help = "Bytes of bodies applied in one transaction; a single larger event still is." },
+	{ ROW("projector.memory_bytes_max", CFG_U64, projector_memory_bytes_max), .fallback = "1GiB",
+		.min = MIB, .max = 1024 * GIB,
+		.help = "Memory of a rebuild or a verify. Tables that need more are made in several passes "
+			"over the log." },
+	{ ROW("projector.bulk_events_min", CFG_U64, projector_bulk_events_min), .fallback = "5000",
+		.min = 1,
+		.help = "A rebuild of at least this many events folds them in memory and loads the tables "
+			"as a whole; one of fewer goes batch by batch." },
 };
 
 const size_t config_key_count = COUNT_OF(config_keys);

@@ -32,6 +32,8 @@ struct config {
 	const char *projector_dir;
 	uint64_t projector_batch_events_max;
 	uint64_t projector_batch_bytes_max;
+	uint64_t projector_memory_bytes_max;
+	uint64_t projector_bulk_events_min;
 	/* Derived from data_dir. */
 	const char *log_dir;
 	const char *sources_dir;

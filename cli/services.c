@@ -131,6 +131,8 @@ services_projector(const struct config *c, struct store_reader *r, struct arena 
 		.definitions_dir = c->projector_dir,
 		.batch_events_max = c->projector_batch_events_max,
 		.batch_bytes_max = c->projector_batch_bytes_max,
+		.memory_bytes_max = c->projector_memory_bytes_max,
+		.bulk_events_min = c->projector_bulk_events_min,
 		.reader = r,
 		.stop_fd = -1 };
 }

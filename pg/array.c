@@ -68,17 +68,26 @@ pg_array_text(struct pg_array *array, struct bytes v)
 	array->count++;
 }
 
+bool
+pg_timestamptz(int64_t us, int64_t *out)
+{
+	*out = us;
+	if (us == INT64_MIN)
+		return true;
+	if (us < TIMESTAMP_MIN + EPOCH_DIFFERENCE_US || us >= TIMESTAMP_END)
+		return false;
+	*out = us - EPOCH_DIFFERENCE_US;
+	return true;
+}
+
 void
 pg_array_timestamptz(struct pg_array *array, int64_t us)
 {
-	if (us != INT64_MIN) {
-		if (us < TIMESTAMP_MIN + EPOCH_DIFFERENCE_US || us >= TIMESTAMP_END) {
-			pg_array_null(array);
-			return;
-		}
-		us -= EPOCH_DIFFERENCE_US;
-	}
-	pg_array_int8(array, us);
+	int64_t at;
+	if (pg_timestamptz(us, &at))
+		pg_array_int8(array, at);
+	else
+		pg_array_null(array);
 }
 
 static void

@@ -6,14 +6,8 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include "pg/pg.h"
+#include "pg/conn.h"
 #include "pg/sqlstate.h"
-
-struct pg {
-	PGconn *conn;
-	int64_t timeout_ms;
-	size_t sends; /* statements of the open pipeline, without BEGIN */
-};
 
 struct pg_result {
 	PGresult *result;
@@ -32,8 +26,8 @@ one_line(char *text)
 	}
 }
 
-static enum rc
-connection_error(const struct pg *pg, const char *doing, struct err *e)
+enum rc
+conn_error(const struct pg *pg, const char *doing, struct err *e)
 {
 	enum rc rc = err_set(e, RC_AGAIN, "postgres.unavailable", "%s: %s", doing,
 		PQerrorMessage(pg->conn));
@@ -42,12 +36,12 @@ connection_error(const struct pg *pg, const char *doing, struct err *e)
 	return rc;
 }
 
-static enum rc
-result_error(const struct pg *pg, const PGresult *result, struct err *e)
+enum rc
+conn_result_error(const struct pg *pg, const PGresult *result, struct err *e)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	if (state == NULL)
-		return connection_error(pg, "PostgreSQL", e);
+		return conn_error(pg, "PostgreSQL", e);
 	const char *id;
 	enum rc rc = sqlstate_rc(state, &id);
 	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
@@ -61,15 +55,14 @@ result_error(const struct pg *pg, const PGresult *result, struct err *e)
 	return rc;
 }
 
-static int64_t
-deadline_of(const struct pg *pg)
+int64_t
+conn_deadline(const struct pg *pg)
 {
 	return pg->timeout_ms == 0 ? INT64_MAX : clock_monotonic_ms() + pg->timeout_ms;
 }
 
-/* Waits for the socket; false after the deadline. */
-static bool
-wait_socket(const struct pg *pg, short events, int64_t deadline_ms)
+bool
+conn_wait(const struct pg *pg, short events, int64_t deadline_ms)
 {
 	for (;;) {
 		int64_t left = deadline_ms - clock_monotonic_ms();
@@ -82,43 +75,42 @@ wait_socket(const struct pg *pg, short events, int64_t deadline_ms)
 	}
 }
 
-static enum rc
-timed_out(struct pg *pg, struct err *e)
+enum rc
+conn_timed_out(struct pg *pg, struct err *e)
 {
 	/* The answer may still come; only a new connection is in a known state. */
 	return err_set(e, RC_AGAIN, "postgres.unavailable",
 		"PostgreSQL did not answer within %" PRId64 " ms", pg->timeout_ms);
 }
 
-/* Sends what is queued while reading what comes, so that neither side waits for the other's buffer. */
-static enum rc
-flush(struct pg *pg, int64_t deadline_ms, struct err *e)
+enum rc
+conn_flush(struct pg *pg, int64_t deadline_ms, struct err *e)
 {
 	for (;;) {
 		int left = PQflush(pg->conn);
 		if (left == 0)
 			return RC_OK;
 		if (left < 0)
-			return connection_error(pg, "send to PostgreSQL", e);
-		if (!wait_socket(pg, POLLIN | POLLOUT, deadline_ms))
-			return timed_out(pg, e);
+			return conn_error(pg, "send to PostgreSQL", e);
+		if (!conn_wait(pg, POLLIN | POLLOUT, deadline_ms))
+			return conn_timed_out(pg, e);
 		if (PQconsumeInput(pg->conn) != 1)
-			return connection_error(pg, "read from PostgreSQL", e);
+			return conn_error(pg, "read from PostgreSQL", e);
 	}
 }
 
-static enum rc
-next_result(struct pg *pg, int64_t deadline_ms, PGresult **result, struct err *e)
+enum rc
+conn_next_result(struct pg *pg, int64_t deadline_ms, PGresult **result, struct err *e)
 {
 	*result = NULL;
-	enum rc rc = flush(pg, deadline_ms, e);
+	enum rc rc = conn_flush(pg, deadline_ms, e);
 	if (rc != RC_OK)
 		return rc;
 	while (PQisBusy(pg->conn)) {
-		if (!wait_socket(pg, POLLIN, deadline_ms))
-			return timed_out(pg, e);
+		if (!conn_wait(pg, POLLIN, deadline_ms))
+			return conn_timed_out(pg, e);
 		if (PQconsumeInput(pg->conn) != 1)
-			return connection_error(pg, "read from PostgreSQL", e);
+			return conn_error(pg, "read from PostgreSQL", e);
 	}
 	*result = PQgetResult(pg->conn);
 	return RC_OK;
@@ -132,16 +124,15 @@ is_good(const PGresult *result)
 		status == PGRES_EMPTY_QUERY;
 }
 
-/* Reads all results of one statement or one script; the last good one into *kept when it is wanted. */
-static enum rc
-collect(struct pg *pg, PGresult **kept, struct err *e)
+enum rc
+conn_collect(struct pg *pg, PGresult **kept, struct err *e)
 {
 	enum rc rc = RC_OK;
-	int64_t deadline_ms = deadline_of(pg);
+	int64_t deadline_ms = conn_deadline(pg);
 	for (;;) {
 		PGresult *result;
 		struct err failure = { 0 };
-		enum rc read = next_result(pg, deadline_ms, &result, &failure);
+		enum rc read = conn_next_result(pg, deadline_ms, &result, &failure);
 		if (read != RC_OK) {
 			if (e != NULL)
 				*e = failure;
@@ -151,7 +142,7 @@ collect(struct pg *pg, PGresult **kept, struct err *e)
 			return rc;
 		if (!is_good(result)) {
 			if (rc == RC_OK)
-				rc = result_error(pg, result, e);
+				rc = conn_result_error(pg, result, e);
 		} else if (kept != NULL) {
 			PQclear(*kept);
 			*kept = result;
@@ -159,7 +150,7 @@ collect(struct pg *pg, PGresult **kept, struct err *e)
 		}
 		PQclear(result);
 		if (PQstatus(pg->conn) != CONNECTION_OK)
-			return rc == RC_OK ? connection_error(pg, "PostgreSQL", e) : rc;
+			return rc == RC_OK ? conn_error(pg, "PostgreSQL", e) : rc;
 	}
 }
 
@@ -223,7 +214,7 @@ start(struct pg *pg, const char *conninfo, const char *application, struct err *
 			return RC_OK;
 		if (state == PGRES_POLLING_FAILED)
 			break;
-		if (!wait_socket(pg, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms))
+		if (!conn_wait(pg, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms))
 			return err_set(e, RC_AGAIN, "postgres.unavailable",
 				"connecting to PostgreSQL timed out; check host, port and firewall");
 		state = PQconnectPoll(pg->conn);
@@ -268,6 +259,7 @@ pg_close(struct pg *pg)
 {
 	if (pg == NULL)
 		return;
+	PQfreemem(pg->copy_chunk);
 	PQfinish(pg->conn);
 	free(pg);
 }
@@ -282,8 +274,8 @@ enum rc
 pg_exec(struct pg *pg, const char *sql, struct err *e)
 {
 	if (PQsendQuery(pg->conn, sql) != 1)
-		return connection_error(pg, "send to PostgreSQL", e);
-	return collect(pg, NULL, e);
+		return conn_error(pg, "send to PostgreSQL", e);
+	return conn_collect(pg, NULL, e);
 }
 
 #define PARAMS_MAX 128
@@ -316,9 +308,9 @@ pg_query(struct pg *pg, const char *sql, const struct pg_param *params, size_t c
 	spread(params, count, &p);
 	*out = NULL;
 	if (PQsendQueryParams(pg->conn, sql, (int)count, p.types, p.values, p.lengths, p.formats, 0) != 1)
-		return connection_error(pg, "send to PostgreSQL", e);
+		return conn_error(pg, "send to PostgreSQL", e);
 	PGresult *kept = NULL;
-	enum rc rc = collect(pg, &kept, e);
+	enum rc rc = conn_collect(pg, &kept, e);
 	if (rc != RC_OK) {
 		PQclear(kept);
 		return rc;
@@ -375,8 +367,8 @@ pg_prepare(struct pg *pg, const char *name, const char *sql, const enum pg_type 
 	for (size_t i = 0; i < count; i++)
 		oids[i] = (Oid)types[i];
 	if (PQsendPrepare(pg->conn, name, sql, (int)count, oids) != 1)
-		return connection_error(pg, "send to PostgreSQL", e);
-	return collect(pg, NULL, e);
+		return conn_error(pg, "send to PostgreSQL", e);
+	return conn_collect(pg, NULL, e);
 }
 
 enum rc
@@ -384,9 +376,9 @@ pg_pipeline_begin(struct pg *pg, struct err *e)
 {
 	pg->sends = 0;
 	if (PQenterPipelineMode(pg->conn) != 1)
-		return connection_error(pg, "start a pipeline", e);
+		return conn_error(pg, "start a pipeline", e);
 	if (PQsendQueryParams(pg->conn, "begin", 0, NULL, NULL, NULL, NULL, 0) != 1)
-		return connection_error(pg, "send to PostgreSQL", e);
+		return conn_error(pg, "send to PostgreSQL", e);
 	return RC_OK;
 }
 
@@ -397,9 +389,9 @@ pg_pipeline_send(struct pg *pg, const char *prepared, const struct pg_param *par
 	struct param_arrays p;
 	spread(params, count, &p);
 	if (PQsendQueryPrepared(pg->conn, prepared, (int)count, p.values, p.lengths, p.formats, 0) != 1)
-		return connection_error(pg, "send to PostgreSQL", e);
+		return conn_error(pg, "send to PostgreSQL", e);
 	pg->sends++;
-	return flush(pg, deadline_of(pg), e);
+	return conn_flush(pg, conn_deadline(pg), e);
 }
 
 /* Reads the answers of the pipeline up to its sync: first BEGIN, then each send, then COMMIT. */
@@ -407,13 +399,13 @@ static enum rc
 drain_pipeline(struct pg *pg, size_t *failed, struct err *e)
 {
 	enum rc rc = RC_OK;
-	int64_t deadline_ms = deadline_of(pg);
+	int64_t deadline_ms = conn_deadline(pg);
 	size_t answered = 0;
 	bool ended_one = false; /* a NULL result ends each statement; two in a row: nothing is left */
 	for (;;) {
 		PGresult *result;
 		struct err failure = { 0 };
-		enum rc read = next_result(pg, deadline_ms, &result, &failure);
+		enum rc read = conn_next_result(pg, deadline_ms, &result, &failure);
 		if (read != RC_OK) {
 			if (e != NULL)
 				*e = failure;
@@ -421,7 +413,7 @@ drain_pipeline(struct pg *pg, size_t *failed, struct err *e)
 		}
 		if (result == NULL) {
 			if (ended_one || PQstatus(pg->conn) != CONNECTION_OK)
-				return rc == RC_OK ? connection_error(pg, "PostgreSQL", e) : rc;
+				return rc == RC_OK ? conn_error(pg, "PostgreSQL", e) : rc;
 			ended_one = true;
 			answered++;
 			continue;
@@ -430,7 +422,7 @@ drain_pipeline(struct pg *pg, size_t *failed, struct err *e)
 		ExecStatusType status = PQresultStatus(result);
 		if (!is_good(result) && status != PGRES_PIPELINE_SYNC &&
 			status != PGRES_PIPELINE_ABORTED && rc == RC_OK) {
-			rc = result_error(pg, result, e);
+			rc = conn_result_error(pg, result, e);
 			if (failed != NULL)
 				*failed = answered == 0 ? 0 : answered - 1;
 		}
@@ -445,10 +437,10 @@ end_pipeline(struct pg *pg, const char *how, size_t *failed, struct err *e)
 {
 	if (PQsendQueryParams(pg->conn, how, 0, NULL, NULL, NULL, NULL, 0) != 1 ||
 		PQpipelineSync(pg->conn) != 1)
-		return connection_error(pg, "send to PostgreSQL", e);
+		return conn_error(pg, "send to PostgreSQL", e);
 	enum rc rc = drain_pipeline(pg, failed, e);
 	if (PQstatus(pg->conn) != CONNECTION_OK || PQexitPipelineMode(pg->conn) != 1)
-		return rc == RC_OK ? connection_error(pg, "end a pipeline", e) : rc;
+		return rc == RC_OK ? conn_error(pg, "end a pipeline", e) : rc;
 	if (rc == RC_OK)
 		return RC_OK;
 	/* The failed transaction is still open. When undoing it fails too, the connection is gone, and

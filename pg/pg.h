@@ -88,7 +88,29 @@ enum rc pg_pipeline_commit(struct pg *pg, size_t *failed, struct err *e) MUST_CH
 /* Gives the transaction up instead. */
 enum rc pg_pipeline_rollback(struct pg *pg, struct err *e) MUST_CHECK;
 
+/* ---- COPY ---- */
+
+/* Starts COPY ... FROM STDIN; nothing but pg_copy_put and pg_copy_end until the latter. */
+enum rc pg_copy_in(struct pg *pg, const char *sql, struct err *e) MUST_CHECK;
+
+/* Any piece of the data. When the server has refused an earlier piece, pg_copy_end tells. */
+enum rc pg_copy_put(struct pg *pg, struct bytes data, struct err *e) MUST_CHECK;
+
+/* Ends the data; *rows is how many the server took. The error of the statement, if any. */
+enum rc pg_copy_end(struct pg *pg, uint64_t *rows, struct err *e) MUST_CHECK;
+
+/* Starts COPY ... TO STDOUT; nothing but pg_copy_get until that gave no data. */
+enum rc pg_copy_out(struct pg *pg, const char *sql, struct err *e) MUST_CHECK;
+
+/* The next message, which holds one row (in binary format the first one starts with the header), borrowed
+ * until the next call; data NULL at the end. */
+enum rc pg_copy_get(struct pg *pg, struct bytes *data, struct err *e) MUST_CHECK;
+
 /* ---- building parameters ---- */
+
+/* Microseconds since 1970 as timestamptz in binary format; INT64_MIN is -infinity. False: PostgreSQL has
+ * no such time. */
+bool pg_timestamptz(int64_t us, int64_t *out);
 
 /* A one-dimensional array parameter in PostgreSQL's binary format (src/backend/utils/adt/arrayfuncs.c,
  * array_recv). Elements are appended in order; pg_array_param ends it. */

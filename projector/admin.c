@@ -4,27 +4,6 @@
 #include "projector/session.h"
 #include "projector/tables.h"
 
-/* Connects without changing anything: looking must not create schemas. */
-static enum rc
-look(struct session *s, const struct projector_options *o, struct err *e)
-{
-	enum rc rc = session_open(s, o, e);
-	if (rc == RC_OK)
-		rc = pg_connect(&s->pg, o->conninfo, "hooklog", e);
-	s->applier.pg = s->pg;
-	struct pg_result *r = NULL;
-	if (rc == RC_OK)
-		rc = pg_query(s->pg, "select to_regclass('hooklog.generations') is not null", NULL, 0, &r, e);
-	if (rc == RC_OK && strcmp(pg_field(r, 0, 0), "t") != 0)
-		rc = err_set(e, RC_NOTFOUND, NULL,
-			"nothing was projected into this database yet; start `hooklog up` or "
-			"`hooklog project run`");
-	pg_result_free(r);
-	if (rc == RC_OK)
-		rc = generation_find(s->pg, GENERATION_LIVE, &s->generation, e);
-	return rc;
-}
-
 static enum rc
 read_generations(struct session *s, struct projector_status *out, struct err *e)
 {
@@ -78,7 +57,7 @@ projector_status(const struct projector_options *o, struct projector_status *out
 {
 	struct session s;
 	*out = (struct projector_status){ 0 };
-	enum rc rc = look(&s, o, e);
+	enum rc rc = session_look(&s, o, e);
 	if (rc == RC_OK)
 		rc = read_generations(&s, out, e);
 	if (rc == RC_OK)
@@ -93,7 +72,7 @@ projector_parked_list(const struct projector_options *o, projector_parked_fn fou
 {
 	struct session s;
 	struct pg_result *r = NULL;
-	enum rc rc = look(&s, o, e);
+	enum rc rc = session_look(&s, o, e);
 	if (rc == RC_OK) {
 		unsigned char id[4];
 		struct pg_param param = pg_param_int4(s.generation.id, id);
@@ -139,13 +118,11 @@ projector_parked_retry(const struct projector_options *o, uint64_t seq, struct e
 	struct session s;
 	const struct store_record *record;
 	size_t count = 0;
-	enum rc rc = look(&s, o, e);
+	enum rc rc = session_look(&s, o, e);
 	if (rc == RC_OK)
 		rc = is_parked(&s, seq, e);
-	if (rc == RC_OK &&
-		memcmp(s.generation.definition_hash, s.catalog.hash, sizeof s.catalog.hash) != 0)
-		rc = err_set(e, RC_CONFLICT, "project.definitions-changed",
-			"the projections changed; `hooklog project rebuild` projects parked events as well");
+	if (rc == RC_OK)
+		rc = session_check_definitions(&s, e);
 	if (rc == RC_OK)
 		rc = apply_prepare(&s.applier, e);
 	if (rc == RC_OK)
@@ -160,7 +137,7 @@ enum rc
 projector_parked_drop(const struct projector_options *o, uint64_t seq, struct err *e)
 {
 	struct session s;
-	enum rc rc = look(&s, o, e);
+	enum rc rc = session_look(&s, o, e);
 	if (rc == RC_OK)
 		rc = is_parked(&s, seq, e);
 	if (rc == RC_OK) {

@@ -92,6 +92,21 @@ generation_find(struct pg *pg, enum generation_status status, struct generation 
 	return rc;
 }
 
+enum rc
+generation_find_id(struct pg *pg, int id, struct generation *g, struct err *e)
+{
+	unsigned char number[4];
+	struct pg_param param = pg_param_int4(id, number);
+	struct pg_result *r = NULL;
+	enum rc rc = pg_query(pg, "select " COLUMNS " from hooklog.generations where id = $1", &param, 1, &r, e);
+	if (rc == RC_OK && pg_rows(r) == 0)
+		rc = err_set(e, RC_NOTFOUND, NULL, "there is no generation %d", id);
+	else if (rc == RC_OK)
+		rc = read_row(r, g, e);
+	pg_result_free(r);
+	return rc;
+}
+
 static enum rc
 insert_row(struct pg *pg, const struct catalog *c, const unsigned char log_id[STORE_LOG_ID_BYTES],
 	struct generation *g, struct err *e)

@@ -36,6 +36,8 @@ enum rc generation_setup(struct pg *pg, struct err *e) MUST_CHECK;
 enum rc generation_find(struct pg *pg, enum generation_status status, struct generation *g,
 	struct err *e) MUST_CHECK;
 
+enum rc generation_find_id(struct pg *pg, int id, struct generation *g, struct err *e) MUST_CHECK;
+
 /* Makes the next generation with empty tables, checkpoint 0, as building. */
 enum rc generation_create(struct pg *pg, const struct catalog *c,
 	const unsigned char log_id[STORE_LOG_ID_BYTES], struct generation *g, struct err *e) MUST_CHECK;
@@ -67,6 +69,11 @@ enum rc generation_check_writable(struct pg *pg, const struct generation *g, str
  * RC_AGAIN with an id of NULL: the live generation is ahead of g; catch up and call again.
  * RC_CONFLICT, id project.views-in-the-way: as generation_check_views. */
 enum rc generation_promote(struct pg *pg, struct generation *g, struct err *e) MUST_CHECK;
+
+/* The swap itself, within a transaction of the caller's that locks hooklog.generations: old (NULL: there was
+ * none) gives way to g; action goes into hooklog.audit. Errors as generation_promote. */
+enum rc generation_exchange(struct pg *pg, const struct generation *old, const struct generation *g,
+	const char *action, struct err *e) MUST_CHECK;
 
 /* Whether g can be made live as far as views of others are concerned. RC_CONFLICT, id
  * project.views-in-the-way: the message names those that stand on views whose columns change; each is

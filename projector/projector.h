@@ -12,6 +12,9 @@ struct projector_options {
 	const char *definitions_dir; /* the operator's projections; "" for none */
 	size_t batch_events_max;
 	size_t batch_bytes_max;
+	size_t memory_bytes_max;     /* of a fold of the whole log; 0: 1 GiB */
+	uint64_t bulk_events_min;    /* a rebuild of fewer events goes event by event */
+	uint64_t stop_seq;           /* projector_run returns once this event is in the tables; 0: never */
 	struct store_reader *reader; /* borrowed; of the calling thread */
 	int stop_fd;                 /* readable: finish the batch and return; -1: never */
 	/* Called after each batch of a rebuild, for a progress line; may be NULL. */
@@ -71,6 +74,47 @@ enum rc projector_parked_retry(const struct projector_options *o, uint64_t seq, 
 /* Takes an event off the list; the log keeps it, and a rebuild would park it again.
  * RC_NOTFOUND: it is not parked. */
 enum rc projector_parked_drop(const struct projector_options *o, uint64_t seq, struct err *e) MUST_CHECK;
+
+/* ---- proving ---- */
+
+struct projector_difference {
+	const char *view;
+	const char *key;    /* values of the key columns, with spaces between */
+	const char *what;   /* "differs", "not in the log", "not in the table" */
+	const char *column; /* with "differs", as are: */
+	const char *live, *folded; /* the values */
+};
+
+struct projector_verify_options {
+	const char *table; /* only this one, or NULL; with or without its schema */
+	uint64_t to;       /* what events up to here tell; 0: the checkpoint */
+	/* Called for each difference, in no order; strings are borrowed; may be NULL. */
+	void (*found)(const struct projector_difference *difference, void *context);
+	void *context;
+};
+
+struct projector_verify_table {
+	char view[128];
+	bool skipped;
+	uint64_t rows, differences;
+	uint64_t live_hash, folded_hash; /* sums over the rows: the order does not matter */
+};
+
+struct projector_verify_report {
+	uint64_t seq;
+	uint64_t differences; /* rows */
+	size_t passes;        /* over the log */
+	struct projector_verify_table tables[256];
+	size_t table_count;
+};
+
+/* Folds the log up to the live checkpoint in memory and compares every row of the live tables with it.
+ * Reads one snapshot and changes nothing; a projector may run. With to below the checkpoint, rows that
+ * later events touched are only checked to exist. Differences are no error: see the report.
+ * RC_NOTFOUND: nothing was projected, no such table, or to is after the checkpoint. RC_CONFLICT: other
+ * definitions, or another log. RC_AGAIN: stop_fd, or the database is away. */
+enum rc projector_verify(const struct projector_options *o, const struct projector_verify_options *options,
+	struct projector_verify_report *report, struct err *e) MUST_CHECK;
 
 /* Checks all definitions and appends, with sql set, what is made from each for tables in schema gh_gN. */
 enum rc projector_check(const char *definitions_dir, const char *only_table, bool sql, struct buf *out,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
-#include "projector/session.h"
+#include "projector/load.h"
 
 /* Batches the new tables may be behind the live ones when the swap begins: what the live projector waits
  * for. Doubled with each round that ends farther away, so that a swap comes whatever the load. */
@@ -107,6 +107,8 @@ projector_rebuild(const struct projector_options *o, struct err *e)
 		rc = store_span(o->reader, &span, e);
 	if (rc == RC_OK)
 		rc = find_or_create(&s, &span, e);
+	if (rc == RC_OK && s.generation.seq == 0 && span.last_seq >= o->bulk_events_min && span.last_seq > 0)
+		rc = load_generation(&s, span.last_seq, e);
 	if (rc == RC_OK)
 		rc = apply_prepare(&s.applier, e);
 	if (rc == RC_OK)

@@ -26,11 +26,8 @@ attach(struct session *s, struct err *e)
 		if (rc == RC_OK)
 			rc = generation_find_locked(s->pg, GENERATION_LIVE, &s->generation, e);
 	}
-	if (rc == RC_OK &&
-		memcmp(s->generation.definition_hash, s->catalog.hash, sizeof s->catalog.hash) != 0)
-		rc = err_set(e, RC_CONFLICT, "project.definitions-changed",
-			"the tables were made by other projections than this program has; make them anew "
-			"with `hooklog project rebuild`");
+	if (rc == RC_OK)
+		rc = session_check_definitions(s, e);
 	if (rc == RC_OK)
 		rc = generation_check_log(&s->generation, s->o->reader, e);
 	if (rc == RC_OK)

@@ -38,16 +38,59 @@ session_connect(struct session *s, const char *application, struct err *e)
 }
 
 enum rc
-session_step(struct session *s, size_t *count, struct err *e)
+session_look(struct session *s, const struct projector_options *o, struct err *e)
 {
-	const struct store_record *records;
+	enum rc rc = session_open(s, o, e);
+	if (rc == RC_OK)
+		rc = pg_connect(&s->pg, o->conninfo, "hooklog", e);
+	s->applier.pg = s->pg;
+	struct pg_result *r = NULL;
+	if (rc == RC_OK)
+		rc = pg_query(s->pg, "select to_regclass('hooklog.audit') is not null", NULL, 0, &r, e);
+	if (rc == RC_OK && strcmp(pg_field(r, 0, 0), "t") != 0)
+		rc = err_set(e, RC_NOTFOUND, NULL,
+			"nothing was projected into this database by this version yet; start `hooklog up` or "
+			"`hooklog project run`");
+	pg_result_free(r);
+	if (rc == RC_OK)
+		rc = generation_find(s->pg, GENERATION_LIVE, &s->generation, e);
+	return rc;
+}
+
+enum rc
+session_check_definitions(const struct session *s, struct err *e)
+{
+	if (memcmp(s->generation.definition_hash, s->catalog.hash, sizeof s->catalog.hash) == 0)
+		return RC_OK;
+	return err_set(e, RC_CONFLICT, "project.definitions-changed",
+		"the tables were made by other projections than this program has; make them anew "
+		"with `hooklog project rebuild`");
+}
+
+enum rc
+session_read(struct session *s, uint64_t seq, size_t max, const struct store_record **records,
+	size_t *count, struct err *e)
+{
 	arena_reset(s->read);
-	enum rc rc = store_read(s->o->reader, s->generation.seq + 1, s->o->batch_events_max,
-		s->o->batch_bytes_max, s->read, &records, count, e);
+	enum rc rc = store_read(s->o->reader, seq, max, s->o->batch_bytes_max, s->read, records, count, e);
 	if (rc == RC_NOTFOUND)
 		return err_set(e, RC_CONFLICT, "project.log-mismatch",
 			"the log no longer holds event %" PRIu64 ", which comes next; restore the archived "
-			"segments and run again", s->generation.seq + 1);
+			"segments and run again", seq);
+	return rc;
+}
+
+enum rc
+session_step(struct session *s, size_t *count, struct err *e)
+{
+	const struct store_record *records;
+	size_t max = s->o->batch_events_max;
+	*count = 0;
+	if (s->o->stop_seq > 0 && s->generation.seq >= s->o->stop_seq)
+		return RC_OK;
+	if (s->o->stop_seq > 0 && s->o->stop_seq - s->generation.seq < max)
+		max = (size_t)(s->o->stop_seq - s->generation.seq);
+	enum rc rc = session_read(s, s->generation.seq + 1, max, &records, count, e);
 	if (rc == RC_OK && *count > 0)
 		rc = apply_batch(&s->applier, records, *count, e);
 	return rc;

@@ -23,7 +23,19 @@ void session_close(struct session *s);
 /* Connects (again) under a name and makes the control schema. */
 enum rc session_connect(struct session *s, const char *application, struct err *e) MUST_CHECK;
 
-/* Reads the next batch behind the generation's checkpoint and writes it. *count is 0 at the log's end. */
+/* session_open, and connects without changing anything: looking must not create schemas. The generation is
+ * the live one. RC_NOTFOUND: nothing was ever projected into this database. */
+enum rc session_look(struct session *s, const struct projector_options *o, struct err *e) MUST_CHECK;
+
+/* RC_CONFLICT, id project.definitions-changed: the generation was made by other projections. */
+enum rc session_check_definitions(const struct session *s, struct err *e) MUST_CHECK;
+
+/* store_read into s->read, at most max events, and not more bytes than a batch may have.
+ * RC_CONFLICT, id project.log-mismatch: the log no longer holds seq. */
+enum rc session_read(struct session *s, uint64_t seq, size_t max, const struct store_record **records,
+	size_t *count, struct err *e) MUST_CHECK;
+
+/* Reads the next batch behind the generation's checkpoint and writes it. *count is 0 at the log's end, and at stop_seq. */
 enum rc session_step(struct session *s, size_t *count, struct err *e) MUST_CHECK;
 
 /* Whether stop_fd became readable within timeout_ms. */

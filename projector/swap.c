@@ -90,10 +90,9 @@ set_status(struct pg *pg, const struct generation *g, const char *status, struct
 	return pg_exec(pg, sql, e);
 }
 
-/* Inside the transaction: old (NULL: there was none) gives way to g. */
-static enum rc
-exchange(struct pg *pg, const struct generation *old, const struct generation *g, const char *action,
-	struct err *e)
+enum rc
+generation_exchange(struct pg *pg, const struct generation *old, const struct generation *g,
+	const char *action, struct err *e)
 {
 	enum rc rc = generation_check_views(pg, g, e);
 	if (rc == RC_OK && old != NULL)
@@ -130,7 +129,7 @@ generation_promote(struct pg *pg, struct generation *g, struct err *e)
 		rc = err_set(e, RC_AGAIN, NULL, "generation %d is at %" PRIu64 ", the live one at %" PRIu64,
 			g->id, fresh.seq, live.seq);
 	if (rc == RC_OK)
-		rc = exchange(pg, had_live ? &live : NULL, &fresh, "promote", e);
+		rc = generation_exchange(pg, had_live ? &live : NULL, &fresh, "promote", e);
 	if (rc == RC_OK)
 		rc = pg_exec(pg, "commit", e);
 	else

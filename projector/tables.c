@@ -156,11 +156,17 @@ put_fact_update(struct buf *out, const struct definition *d)
 	buf_put_str(out, any ? "\n" : ") do nothing\n");
 }
 
-static void
-put_column_names(struct buf *out, const struct definition *d)
+void
+tables_put_columns(struct buf *out, const struct definition *d)
 {
 	for (size_t i = 0; i < d->column_count; i++)
 		buf_printf(out, "%s%s", i == 0 ? "" : ", ", d->columns[i].name);
+	tables_put_book_columns(out, d);
+}
+
+void
+tables_put_book_columns(struct buf *out, const struct definition *d)
+{
 	if (d->kind == DEFINITION_FACT)
 		return;
 	for (size_t i = 0; i < COUNT_OF(book_columns); i++)
@@ -216,7 +222,7 @@ tables_put_upsert(struct buf *out, const struct definition *d, const char *schem
 	buf_put_str(out, "insert into ");
 	pg_put_identifier(out, schema);
 	buf_printf(out, ".%s as t (", d->table);
-	put_column_names(out, d);
+	tables_put_columns(out, d);
 	buf_printf(out, ")\nselect %s\nfrom unnest(%s) as input (", buf_cstr(&casts), buf_cstr(&arrays));
 	for (size_t i = 0; i < n; i++)
 		buf_printf(out, "%sc%zu", i == 0 ? "" : ", ", i + 1);

@@ -11,6 +11,11 @@
 /* Appends what makes the table in schema: the file's own SQL, then the bookkeeping columns. */
 void tables_put_create(struct buf *out, const struct definition *d, const char *schema);
 
+/* Appends the names of all columns we write, in the order in which upsert and COPY have them; the second
+ * only those behind the declared ones, each with ", " in front. */
+void tables_put_columns(struct buf *out, const struct definition *d);
+void tables_put_book_columns(struct buf *out, const struct definition *d);
+
 /* Appends the upsert: INSERT ... SELECT FROM unnest of one array per parameter, ON CONFLICT by version per
  * column group. types gets the parameters' types, at least TABLES_PARAMS_MAX entries; returns their
  * number. */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROJECTOR_LOAD_H
+#define PROJECTOR_LOAD_H
+
+#include "projector/session.h"
+#include "projector/state.h"
+
+/* Folding the log from its first event to a given one, without a database. */
+
+/* What one pass over the log tells beside the state's rows. */
+struct load_hooks {
+	/* Events the database refused: folded as what cannot be projected. Sorted. */
+	const uint64_t *refused;
+	size_t refused_count;
+	/* Rows of tables that are never merged (state_is_streamed); NULL: they are kept like others. First
+	 * pass only. */
+	enum rc (*streamed)(size_t table, const struct fold_table *rows, void *context, struct err *e);
+	/* Events that cannot be projected; may be NULL. First pass only. */
+	enum rc (*parked)(uint64_t seq, const char *reason, void *context, struct err *e);
+	void *context;
+};
+
+/* Merges events 1 to last into st, of whose present pass they are. *chain gets the log's hash at last.
+ * RC_AGAIN, id project.rebuild-interrupted: stop_fd. Other errors as session_step. */
+enum rc load_pass(struct session *s, struct state *st, uint64_t last, const struct load_hooks *hooks,
+	unsigned char chain[STORE_CHAIN_BYTES], struct err *e) MUST_CHECK;
+
+/* What of projector.memory_bytes_max is for rows: batches and what malloc wastes need the rest. */
+size_t load_state_bytes(const struct projector_options *o);
+
+/* Fills the empty tables of the building generation with events 1 to last: folded in memory, sent with
+ * COPY, indexed afterwards, counted; in one transaction with the checkpoint. A generation whose data the
+ * database refuses as a whole is left empty with RC_OK: the way event by event finds those to be parked.
+ * RC_AGAIN: as load_pass, or the database is away; the generation is empty as before. */
+enum rc load_generation(struct session *s, uint64_t last, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// Proving tables against the log, and tables that were folded in memory against those made batch by batch.
+import { program, test, assert } from '../lib/harness.mjs';
+import { ndjson, runOk, until } from '../lib/hooklog.mjs';
+import { startPostgres } from '../lib/postgres.mjs';
+import { fullPull, makeDefinitions, makeLog, makeProject, repository, review, sender, thinPull } from '../lib/project.mjs';
+
+const pg = await startPostgres(program);
+
+const at = (n) => `2026-01-${String(n).padStart(2, '0')}T00:00:00Z`;
+
+// Thin after full, old after new, deletions, unknown events, one that cannot be projected, values of every type.
+async function fill(log) {
+	await log.post('pull_request', { action: 'opened', number: 7, sender, repository, pull_request: fullPull(7, at(3), { auto_merge: { b: 1.50, a: ['x', null, '"'] }, body: 'tab\t\\ "q" \u{1F600}' }) });
+	await log.post('pull_request_review', { action: 'submitted', sender: { ...sender, id: 3, login: 'hubot', type: 'Bot' }, repository, pull_request: thinPull(7, at(2)), review: review(70) });
+	await log.post('pull_request', { action: 'closed', number: 8, sender, repository, pull_request: fullPull(8, at(4), { state: 'closed' }) });
+	for (let i = 1; i <= 30; i++)
+		await log.post('issues', { action: i % 7 === 0 ? 'deleted' : 'opened', sender, repository: { ...repository, updated_at: at(1 + i % 9) }, issue: { id: i % 20, number: i, title: `t${i}\u0000`, updated_at: at(1 + i % 5), user: sender, labels: [{ id: i, name: 'bug' }] } });
+	await log.post('push', { ref: 'refs/heads/main', before: '0'.repeat(40), after: 'c'.repeat(40), created: true, sender, repository, commits: [1, 2, 3].map((n) => ({ id: String(n).repeat(40), message: `m${n}`, timestamp: at(n), author: { name: 'a' }, added: [], removed: [], modified: ['f'] })), head_commit: null });
+	await log.post('unheard_of', { sender, repository });
+	await log.post('issues', '{ not json');
+	await log.post('issues', { action: 'opened', sender, repository, issue: { id: 'text', title: 'parked' } });
+}
+
+async function prepare(t, more = {}) {
+	const log = await makeLog(t);
+	await fill(log);
+	const project = await makeProject(t, log, pg, { env: { HOOKLOG_PROJECTOR_BATCH_EVENTS_MAX: '7', HOOKLOG_PROJECTOR_BULK_EVENTS_MIN: '1', ...more } });
+	await project.catchUp();
+	return project;
+}
+
+async function simulate(log, count, seed) {
+	await log.receiver.stop();
+	await runOk(['source', 'add', 'github', '--data', log.dir]);
+	await log.receive();
+	await runOk(['simulate', '--data', log.dir, '--url', `${log.receiver.url}/in/github`, '--count', String(count), '--seed', String(seed)]);
+	log.sent += count;
+}
+
+const report = (result) => ndjson(result.stdout);
+
+test('tables that are right', async (t) => {
+	const project = await prepare(t);
+	const text = await project.runOk('verify');
+	assert.match(text.stdout, new RegExp(`at event ${project.log.sent}: 0 rows differ: the tables are what the log says`));
+	const lines = report(await project.runOk('verify', '--json'));
+	const tables = lines.filter((line) => line.rows !== undefined);
+	for (const { table, rows, table_hash, log_hash } of tables) {
+		assert.equal(String(rows), await project.value(`select count(*) from ${table}`), table);
+		assert.equal(table_hash, log_hash, table);
+	}
+	assert.ok(tables.find(({ table }) => table === 'gh.issues').rows >= 19);
+	assert.deepEqual(lines.at(-1), { seq: project.log.sent, different: 0, equal: true });
+	const one = report(await project.runOk('verify', '--json', '--table', 'users'));
+	assert.deepEqual(one.slice(0, -1).map(({ table }) => table), ['gh.users']);
+	assert.equal((await project.run('verify', '--table', 'nothing')).code, 3);
+	assert.equal((await project.run('verify', '--to', '100000')).code, 3);
+});
+
+test('every kind of damage is found, with row and column', async (t) => {
+	const project = await prepare(t);
+	const damage = [
+		['update gh_g1.users set login = \'eve\' where id = 1', [{ table: 'gh.users', key: '1', what: 'differs', column: 'login', live: 'eve', log: 'mona' }]],
+		['update gh_g1.users set login = null where id = 1', [{ table: 'gh.users', key: '1', what: 'differs', column: 'login', live: 'null', log: 'mona' }]],
+		['update gh_g1.issues set last_seq = last_seq + 1 where id = 3', [{ table: 'gh.issues', key: '3', what: 'differs', column: 'last_seq', live: '24', log: '26' }], (found, was) => ({ ...found, live: String(Number(was) + 1), log: was })],
+		['update gh_g1.pull_requests set auto_merge = jsonb_set(auto_merge, \'{b}\', \'1.51\') where id = 7', [{ table: 'gh.pull_requests', key: '7', what: 'differs', column: 'auto_merge', live: '{"a": ["x", null, "\\""], "b": 1.51}', log: '{"a": ["x", null, "\\""], "b": 1.5}' }]],
+		['update gh_g1.repositories set topics = \'{c}\' where id = 10', [{ table: 'gh.repositories', key: '10', what: 'differs', column: 'topics', live: '{c}', log: '{"a \\"b\\"",c}' }]],
+		['delete from gh_g1.push_commits where position = 1', [{ table: 'gh.push_commits', key: '34 1', what: 'not in the table' }]],
+		['insert into gh_g1.push_commits (seq, position) values (34, 99)', [{ table: 'gh.push_commits', key: '34 99', what: 'not in the log' }]],
+		['delete from gh_g1.users where id = 3', [{ table: 'gh.users', key: '3', what: 'not in the table' }]],
+		['update gh_g1.events set action = \'x\', received_at = received_at + interval \'1 second\' where seq = 1', null],
+	];
+	for (const [sql, expected] of damage) {
+		const lastSeq = await project.value('select last_seq from gh_g1.issues where id = 3');
+		await project.query(`create table saved as select * from gh_g1.${/gh_g1\.(\w+)/.exec(sql)[1]}`);
+		await project.query(sql);
+		const result = await project.run('verify', '--json');
+		assert.equal(result.code, 8, result.stderr);
+		assert.match(result.stderr, /project\.differs/);
+		const found = report(result).filter((line) => line.what);
+		if (expected) {
+			const wanted = expected.map((line) => (line.column === 'last_seq' ? { ...line, live: String(Number(lastSeq) + 1), log: lastSeq } : line));
+			assert.deepEqual(found, wanted, sql);
+		} else {
+			assert.deepEqual(found.map(({ table, key, column }) => [table, key, column]).sort(), [['hooklog.events', '1', 'action'], ['hooklog.events', '1', 'received_at']]);
+		}
+		const table = /gh_g1\.(\w+)/.exec(sql)[1];
+		const summary = report(result).find((line) => line.different > 0 && line.table?.endsWith(`.${table}`));
+		assert.equal(summary.different, 1);
+		assert.notEqual(summary.table_hash, summary.log_hash);
+		const columns = (await project.query(`select string_agg(attname, ', ' order by attnum) from pg_attribute where attrelid = 'gh_g1.${table}'::regclass and attnum > 0 and attgenerated = '' and not attisdropped`))[0][0];
+		await project.query(`truncate gh_g1.${table}; insert into gh_g1.${table} (${columns}) select ${columns} from saved; drop table saved`);
+	}
+	await project.runOk('verify');
+});
+
+test('up to an event: what later ones touched is only asked for', async (t) => {
+	const project = await prepare(t);
+	await project.runOk('verify', '--to', '20');
+	await project.query("update gh_g1.issues set title = 'x' where last_seq = (select max(last_seq) from gh_g1.issues)");
+	await project.runOk('verify', '--to', '20');
+	assert.equal((await project.run('verify')).code, 8);
+	await project.query('delete from gh_g1.issues where first_seq <= 20 and last_seq > 20');
+	assert.equal((await project.run('verify', '--to', '20')).code, 8);
+});
+
+test('while a projector runs, and with an event that the database refused', async (t) => {
+	const log = await makeLog(t);
+	const definitions = makeDefinitions(t);
+	definitions.write('odd.sql', `-- provider: github
+-- key: id
+-- rows: issue on issues
+create table odd (
+	id bigint primary key, -- = id
+	number bigint check (number % 2 = 1) -- = number
+);
+`);
+	await fill(log);
+	const project = await makeProject(t, log, pg, { env: { ...definitions.env, HOOKLOG_PROJECTOR_BULK_EVENTS_MIN: '1' } });
+	const live = project.start('run');
+	await project.reached(log.sent, live);
+	assert.ok(Number(await project.value('select count(*) from hooklog.parked_events where sqlstate is not null')) > 5);
+	let done = false;
+	const coming = (async () => {
+		while (!done)
+			await log.post('issues', { action: 'opened', sender, repository, issue: { id: log.sent, number: 1, title: 't', updated_at: at(1) } });
+	})();
+	for (let i = 0; i < 3; i++)
+		await project.runOk('verify');
+	done = true;
+	await coming;
+	// Loading as a whole is refused, so the rebuild goes event by event, and parks the same events.
+	const rebuild = await project.runOk('rebuild');
+	assert.match(rebuild.stderr, /project\.rebuild\.one-by-one/);
+	await live.stop({ code: 0 });
+	await project.catchUp();
+	assert.deepEqual(await project.query('select seq from hooklog.parked_events where generation = 1 except select seq from hooklog.parked_events where generation = 2'), []);
+	await project.runOk('verify');
+});
+
+test('folded in memory and loaded as a whole: the same rows, whatever the memory', async (t) => {
+	const project = await prepare(t);
+	await simulate(project.log, 6000, 5);
+	await project.catchUp();
+	const indexes = (schema) => project.query(`select replace(indexdef, '${schema}.', '') from pg_indexes where schemaname = '${schema}' order by 1`);
+	project.env.HOOKLOG_PROJECTOR_BATCH_EVENTS_MAX = '500';
+	for (const [memory, passes] of [['1GiB', 1], ['1MiB', 2]]) {
+		project.env.HOOKLOG_PROJECTOR_MEMORY_BYTES_MAX = memory;
+		const rebuild = await project.runOk('rebuild');
+		assert.doesNotMatch(rebuild.stderr, /one-by-one/);
+		const seen = rebuild.stderr.match(/project\.rebuild\.pass/g).length;
+		assert.ok(passes === 1 ? seen === 1 : seen >= passes, rebuild.stderr);
+		const [[old], [fresh]] = await project.query("select schema_name from hooklog.generations order by id desc limit 2").then((rows) => rows.reverse());
+		assert.deepEqual(await project.differences(old, fresh), []);
+		assert.deepEqual(await indexes(fresh), await indexes(old));
+		const parked = (schema) => project.query(`select seq, sqlstate, reason from hooklog.parked_events where generation = ${schema.slice(4)} order by 1`);
+		assert.equal((await parked(old)).length, passes * 2);
+		assert.deepEqual(await parked(fresh), await parked(old));
+		await project.runOk('verify');
+		// It goes on as usual.
+		await fill(project.log);
+		await project.catchUp();
+		await project.runOk('verify');
+	}
+});
+
+test('killed at any time while it loads: the old tables or the new ones, nothing half', async (t) => {
+	const project = await prepare(t);
+	await simulate(project.log, 2000, 6);
+	await project.catchUp();
+	for (let ms = 0; ms < 400; ms += 25) {
+		const rebuild = project.start('rebuild');
+		await new Promise((resolve) => setTimeout(resolve, ms));
+		await rebuild.kill();
+		assert.equal(await project.value("select count(*) from hooklog.generations where status = 'live'"), '1');
+		assert.equal(await project.value('select count(*) from hooklog.events'), String(project.log.sent));
+	}
+	await until(async () => (await project.value("select count(*) from pg_stat_activity where application_name = 'hooklog rebuild'")) === '0');
+	await project.runOk('rebuild');
+	await project.runOk('verify');
+	assert.equal(await project.value("select count(*) from hooklog.generations where status = 'building'"), '0');
+});
