@@ -11,6 +11,7 @@
 	X(bitbucket_datacenter) \
 	X(cloudevents) \
 	X(forgejo) \
+	X(generic) \
 	X(gitea) \
 	X(github) \
 	X(gitlab) \

@@ -339,3 +339,51 @@ test('cloudevents: binary, structured and batch, made by cloudevents', async (t)
 	}
 	assert.equal((await source.test()).event, 'hooklog.test');
 });
+
+test('generic: an HMAC with template, time and id, refused after one flipped bit', async (t) => {
+	const source = await receive(t, 'generic', { options: ['auth=hmac', 'signature_header=X-Sig', 'signature_prefix=sha512=', 'signature_hash=sha512', 'signature_encoding=base64', 'signature_template={timestamp}|{id}|{body}', 'timestamp_header=X-Time', 'id_header=X-Id', 'event_pointer=/event/name'] });
+	const body = '{"event":{"name":"made"}}';
+	const at = String(now());
+	const headers = { 'content-type': 'application/json', 'X-Time': at, 'X-Id': 'i-1', 'X-Sig': `sha512=${crypto.createHmac('sha512', source.secret).update(`${at}|i-1|${body}`).digest('base64')}` };
+	const stored = await accepted(source, body, headers, 'X-Sig');
+	assert.deepEqual([stored.event, stored.delivery, stored.scheme], ['made', 'i-1', 'hmac-sha512']);
+	assert.equal((await source.ask(body, { ...headers, 'X-Id': 'i-2' })).status, 401);
+	await source.test();
+});
+
+for (const [auth, options, proof] of [
+	['basic', [], (secret) => ({ authorization: `Basic ${Buffer.from(secret).toString('base64')}` })],
+	['bearer', [], (secret) => ({ authorization: `Bearer ${secret}` })],
+	['header', ['token_header=X-Api-Key'], (secret) => ({ 'x-api-key': secret })],
+	['query', ['query_key=key'], () => ({})],
+]) {
+	test(`generic: ${auth}`, async (t) => {
+		const source = await receive(t, 'generic', { options: [`auth=${auth}`, 'event_header=X-Event', ...options] });
+		const body = 'any bytes';
+		const changed = Buffer.from(source.secret);
+		changed[3] ^= 1;
+		const send = (secret) => source.ask(body, { 'x-event': 'e', ...proof(String(secret)) }, { query: auth === 'query' ? `?key=${encodeURIComponent(secret)}` : '' });
+		for (const wrong of [changed, '', `${source.secret}0`, source.secret.slice(1)])
+			assert.equal((await send(wrong)).status, 401);
+		assert.equal((await source.ask(body, { 'x-event': 'e' })).status, 401);
+		const first = await send(source.secret);
+		assert.deepEqual([first.status, JSON.parse(first.text)], [202, { seq: 1, duplicate: false }]);
+		// The body is its own id.
+		assert.deepEqual(JSON.parse((await send(source.secret)).text), { seq: 1, duplicate: true });
+		const [stored] = await source.events();
+		assert.equal(stored.delivery, `sha256:${crypto.createHash('sha256').update(body).digest('hex')}`);
+		assert.ok(!JSON.stringify(stored).includes(source.secret));
+		assert.equal((await source.test()).event, 'hooklog.test');
+	});
+}
+
+test('generic: nothing is checked only when that is said twice', async (t) => {
+	const dir = tempDir(t, 'providers');
+	for (const args of [['auth=none'], ['--allow-unsigned'], []]) {
+		const result = await run(['source', 'add', 's', '--provider', 'generic', '--data', dir, ...args]);
+		assert.notEqual(result.code, 0);
+	}
+	const source = await receive(t, 'generic', { options: ['auth=none'], unsigned: true });
+	assert.deepEqual(await source.post('x', {}), { seq: 1, duplicate: false });
+	assert.equal((await source.events())[0].scheme, 'none');
+});
