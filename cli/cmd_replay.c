@@ -1,21 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <limits.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/limits.h"
 #include "cli/cmd.h"
 #include "cli/commands.h"
 #include "cli/config.h"
+#include "cli/replay_select.h"
 #include "cli/secret_file.h"
 #include "cli/services.h"
+#include "replay/journal.h"
 #include "replay/replay.h"
+#include "replay/target.h"
 
 #define RETRIES_DEFAULT 5
+#define CONCURRENCY_MAX 256
 #define PROGRESS_EVERY_MS 100
+#define PROGRESS_LINE_EVERY_MS 10000
 #define REFUSED_SHOWN 20
+/* Who means to try something does not mean more than this. */
+#define CONFIRM_EVENTS 10000
 
-/* What the callbacks need. */
-struct report {
+/* One call of the command. */
+struct replay_call {
+	const struct cli_call *call;
+	struct config config;
+	struct arena *a;
+	struct replay_options options;
+	struct store_reader *reader;
 	int64_t start_ms, shown_ms;
 	uint64_t refused_shown;
 };
@@ -23,30 +37,36 @@ struct report {
 static void
 on_progress(const struct replay_result *r, void *context)
 {
-	struct report *report = context;
+	struct replay_call *c = context;
 	int64_t now = clock_monotonic_ms();
-	if (now - report->shown_ms < PROGRESS_EVERY_MS)
+	bool terminal = isatty(STDERR_FILENO);
+	if (now - c->shown_ms < (terminal ? PROGRESS_EVERY_MS : PROGRESS_LINE_EVERY_MS))
 		return;
-	report->shown_ms = now;
+	c->shown_ms = now;
 	uint64_t total = r->to_seq - r->from_seq + 1, done = r->next_seq - r->from_seq;
-	int64_t ms = now - report->start_ms;
+	int64_t ms = now - c->start_ms;
 	uint64_t left_s = done == 0 ? 0 : (total - done) * (uint64_t)ms / done / 1000;
-	cmd_progress("%3" PRIu64 "%%  seq %" PRIu64 " of %" PRIu64 "  sent %" PRIu64
-		     "  refused %" PRIu64 "  retried %" PRIu64 "  %" PRIu64 "/s  %" PRIu64
-		     " s left",
-		100 * done / total, r->next_seq - 1, r->to_seq, r->sent, r->refused, r->retried,
-		ms == 0 ? 0 : r->sent * 1000 / (uint64_t)ms, left_s);
+	char line[256];
+	snprintf(line, sizeof(line),
+		"%3" PRIu64 "%%  seq %" PRIu64 " of %" PRIu64 "  sent %" PRIu64 "  refused %" PRIu64
+		"  retried %" PRIu64 "  %" PRIu64 "/s  %" PRIu64 " s left",
+		total == 0 ? 100 : 100 * done / total, r->next_seq - 1, r->to_seq, r->sent,
+		r->refused, r->retried, ms == 0 ? 0 : r->sent * 1000 / (uint64_t)ms, left_s);
+	if (terminal)
+		cmd_progress("%s", line);
+	else
+		fprintf(stderr, "replay: %s\n", line);
 }
 
 static void
 on_refused(uint64_t seq UNUSED, const struct err *why, void *context)
 {
-	struct report *report = context;
-	if (report->refused_shown++ >= REFUSED_SHOWN)
+	struct replay_call *c = context;
+	if (c->refused_shown++ >= REFUSED_SHOWN)
 		return;
 	cmd_progress_end();
 	fprintf(stderr, "replay: %s\n", why->text);
-	if (report->refused_shown == REFUSED_SHOWN)
+	if (c->refused_shown == REFUSED_SHOWN)
 		fprintf(stderr, "replay: further refusals are only counted\n");
 }
 
@@ -57,24 +77,62 @@ put_result_json(struct buf *out, const struct replay_result *r)
 		"\"sent\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"retried\":%" PRIu64
 		",\"scanned\":%" PRIu64 ",\"body_bytes\":%" PRIu64 ",\"from_seq\":%" PRIu64
 		",\"to_seq\":%" PRIu64 ",\"first_seq\":%" PRIu64 ",\"last_seq\":%" PRIu64
-		",\"next_seq\":%" PRIu64 ",\"elapsed_ms\":%" PRId64
-		",\"complete\":%s,\"interrupted\":%s",
+		",\"next_seq\":%" PRIu64 ",\"breaker_opened\":%" PRIu64 ",\"elapsed_ms\":%" PRId64
+		",\"complete\":%s,\"interrupted\":%s,\"statuses\":{",
 		r->sent, r->refused, r->retried, r->scanned, r->body_bytes, r->from_seq, r->to_seq,
-		r->first_seq, r->last_seq, r->next_seq, r->elapsed_us / 1000,
+		r->first_seq, r->last_seq, r->next_seq, r->breaker_opened, r->elapsed_us / 1000,
 		r->complete ? "true" : "false", r->interrupted ? "true" : "false");
+	for (size_t i = 0; i < r->status_count; i++)
+		buf_printf(out, "%s\"%d\":%" PRIu64, i == 0 ? "" : ",", r->statuses[i].status,
+			r->statuses[i].count);
+	buf_put_char(out, '}');
 }
 
 static void
-print_summary(const struct replay_result *r)
+print_summary(const struct replay_call *c, const struct replay_result *r)
 {
+	const struct journal *journal = c->options.journal;
+	if (journal != NULL && r->refused > 0)
+		fprintf(stderr,
+			"replay: listed by 'hooklog replay runs %s', sent again by 'hooklog replay "
+			"--retry-failed %s'\n",
+			journal_name(journal), journal_name(journal));
+	for (size_t i = 0; i < r->status_count; i++)
+		if (r->statuses[i].status != 0)
+			fprintf(stderr, "%s %d: %" PRIu64, i == 0 ? "replay: answers" : ",",
+				r->statuses[i].status, r->statuses[i].count);
+	if (r->status_count > 0 && r->statuses[0].status != 0)
+		fputc('\n', stderr);
 	fprintf(stderr,
 		"replay: sent %" PRIu64 ", refused %" PRIu64 ", retried %" PRIu64
 		", elapsed %" PRId64 ".%03" PRId64 " s",
 		r->sent, r->refused, r->retried, r->elapsed_us / 1000000,
 		r->elapsed_us / 1000 % 1000);
-	if (!r->complete)
+	if (!r->complete && journal == NULL)
 		fprintf(stderr, ", next: --from %" PRIu64, r->next_seq);
+	else if (!r->complete && !c->options.only_failed)
+		fprintf(stderr, ", next: --resume %s (seq %" PRIu64 ")", journal_name(journal),
+			r->next_seq);
 	fputc('\n', stderr);
+}
+
+static void
+put_counts_json(struct buf *out, const struct replay_result *r, const struct replay_count *counts,
+	size_t count)
+{
+	buf_put_str(out, "{\"dry_run\":true,");
+	put_result_json(out, r);
+	buf_put_str(out, ",\"events\":[");
+	for (size_t i = 0; i < count; i++) {
+		buf_put_str(out, i == 0 ? "{\"provider\":" : ",{\"provider\":");
+		buf_put_json(out, counts[i].provider);
+		buf_put_str(out, ",\"event\":");
+		/* The name is a header of a request and may be anything. */
+		buf_put_json(out, utf8_valid(counts[i].event) ? counts[i].event : bytes_str("?"));
+		buf_printf(out, ",\"count\":%" PRIu64 ",\"body_bytes\":%" PRIu64 "}",
+			counts[i].events, counts[i].body_bytes);
+	}
+	buf_put_str(out, "]}\n");
 }
 
 static bool
@@ -83,20 +141,7 @@ print_plan(
 {
 	struct buf out = buf_new(LIMIT_TEXT_BYTES);
 	if (json) {
-		buf_put_str(&out, "{\"dry_run\":true,");
-		put_result_json(&out, r);
-		buf_put_str(&out, ",\"events\":[");
-		for (size_t i = 0; i < count; i++) {
-			buf_put_str(&out, i == 0 ? "{\"provider\":" : ",{\"provider\":");
-			buf_put_json(&out, counts[i].provider);
-			buf_put_str(&out, ",\"event\":");
-			/* The name is a header of a request and may be anything. */
-			buf_put_json(&out,
-				utf8_valid(counts[i].event) ? counts[i].event : bytes_str("?"));
-			buf_printf(&out, ",\"count\":%" PRIu64 ",\"body_bytes\":%" PRIu64 "}",
-				counts[i].events, counts[i].body_bytes);
-		}
-		buf_put_str(&out, "]}\n");
+		put_counts_json(&out, r, counts, count);
 	} else if (r->sent == 0) {
 		buf_put_str(&out, "nothing would be sent\n");
 	} else {
@@ -122,97 +167,304 @@ print_plan(
 	return ok;
 }
 
-static enum rc
-read_options(const struct cli_call *call, struct arena *a, struct replay_options *o, struct err *e)
-{
-	struct replay_select *s = &o->select;
-	s->from_seq = cli_option(call, "from")->u64;
-	s->to_seq = cli_option(call, "to")->u64;
-	s->has_since = cli_option(call, "since")->given;
-	s->since_us = cli_option(call, "since")->time_us;
-	s->has_until = cli_option(call, "until")->given;
-	s->until_us = cli_option(call, "until")->time_us;
-	s->sources = cli_option(call, "source")->text;
-	s->providers = cli_option(call, "provider")->text;
-	s->origins = cli_option(call, "origin")->text;
-	s->events = cli_option(call, "event")->text;
-	s->actions = cli_option(call, "action")->text;
-	s->senders = cli_option(call, "sender")->text;
-	s->where = cli_option(call, "where")->text;
-	s->repository = cli_option(call, "repository")->text;
-	s->delivery = cli_option(call, "delivery")->text;
-	o->target = cli_option(call, "target")->text;
-	o->force = cli_option(call, "force")->given;
-	o->keep_going = cli_option(call, "keep-going")->given;
-	const struct cli_value *retries = cli_option(call, "retries");
-	o->retries = retries->given ? retries->u64 : RETRIES_DEFAULT;
-	o->rate = cli_option(call, "rate")->u64;
-	o->limit = cli_option(call, "limit")->u64;
+/* ---- options ---- */
 
-	static const char *const positive[] = { "from", "to", "rate", "limit" };
+static enum rc
+check_options(const struct cli_call *call, const struct replay_options *o, struct err *e)
+{
+	static const char *const positive[] = { "from", "to", "rate", "limit", "concurrency" };
+	const struct replay_select *s = &o->select;
 	for (size_t i = 0; i < COUNT_OF(positive); i++)
 		if (cli_option(call, positive[i])->given && cli_option(call, positive[i])->u64 == 0)
 			return err_set(e, RC_INVALID, NULL, "--%s must be at least 1", positive[i]);
+	if (o->concurrency > CONCURRENCY_MAX)
+		return err_set(e, RC_INVALID, NULL, "--concurrency is at most %d", CONCURRENCY_MAX);
 	if (s->to_seq > 0 && s->from_seq > s->to_seq)
 		return err_set(e, RC_INVALID, NULL, "--from is after --to");
 	if (s->has_since && s->has_until && s->since_us >= s->until_us)
 		return err_set(e, RC_INVALID, NULL, "--since is not before --until");
-	if (o->target == NULL && !cli_option(call, "dry-run")->given &&
-		!cli_option(call, "count")->given)
-		return err_set(e, RC_INVALID, NULL, "name a --target: -, a file or a URL");
-	const char *secret_file = cli_option(call, "secret-file")->text;
-	return secret_file == NULL ? RC_OK : secret_read(secret_file, a, &o->secret, e);
+	return RC_OK;
 }
 
+/* A relative path must mean the same file when the run goes on elsewhere. */
+static const char *
+absolute_target(const char *target, struct arena *a)
+{
+	char cwd[PATH_MAX];
+	const char *path = strncmp(target, "file:", 5) == 0 ? target + 5 : target;
+	if (path[0] == '/' || path[0] == '\0' || strcmp(target, "-") == 0 ||
+		strstr(target, "://") != NULL || getcwd(cwd, sizeof(cwd)) == NULL)
+		return target;
+	return arena_printf(a, "%s/%s", cwd, path);
+}
+
+/* What may be changed when a run goes on. */
+static void
+read_delivery(const struct cli_call *call, struct replay_options *o)
+{
+	if (cli_option(call, "secret-file")->given)
+		o->secret_file = cli_option(call, "secret-file")->text;
+	if (cli_option(call, "retries")->given)
+		o->retries = cli_option(call, "retries")->u64;
+	if (cli_option(call, "rate")->given)
+		o->rate = cli_option(call, "rate")->u64;
+	if (cli_option(call, "concurrency")->given)
+		o->concurrency = cli_option(call, "concurrency")->u64;
+	o->keep_going |= cli_option(call, "keep-going")->given;
+	o->total_order |= cli_option(call, "total-order")->given;
+	o->allow_private |= cli_option(call, "allow-private")->given;
+}
+
+static enum rc
+read_new(struct replay_call *c, struct err *e)
+{
+	const struct cli_call *call = c->call;
+	struct replay_options *o = &c->options;
+	replay_select_read(call, &o->select);
+	o->select.has_since = cli_option(call, "since")->given;
+	o->select.since_us = cli_option(call, "since")->time_us;
+	o->select.has_until = cli_option(call, "until")->given;
+	o->select.until_us = cli_option(call, "until")->time_us;
+	o->select.from_seq = cli_option(call, "from")->u64;
+	o->select.to_seq = cli_option(call, "to")->u64;
+	o->limit = cli_option(call, "limit")->u64;
+	o->force = cli_option(call, "force")->given;
+	o->target = cli_option(call, "target")->text;
+	o->format = cli_option(call, "format")->text;
+	bool sends = !cli_option(call, "dry-run")->given && !cli_option(call, "count")->given;
+	if (o->target == NULL && sends)
+		return err_set(e, RC_INVALID, NULL, "name a --target: -, a file or a URL");
+	if (o->target != NULL)
+		o->target = absolute_target(o->target, c->a);
+	return check_options(call, o, e);
+}
+
+/* The run to go on with, or NULL. */
+static const char *
+old_run(const struct cli_call *call)
+{
+	const struct cli_value *resume = cli_option(call, "resume");
+	return resume->given ? resume->text : cli_option(call, "retry-failed")->text;
+}
+
+static enum rc
+read_old(struct replay_call *c, struct err *e)
+{
+	static const char *const allowed[] = { "resume", "retry-failed", "secret-file", "retries",
+		"rate", "concurrency", "keep-going", "total-order", "allow-private", "yes" };
+	const struct cli_command *command = c->call->command;
+	for (size_t i = 0; i < command->option_count; i++) {
+		bool ok = !c->call->options[i].given;
+		for (size_t k = 0; k < COUNT_OF(allowed); k++)
+			ok = ok || strcmp(command->options[i].name, allowed[k]) == 0;
+		if (!ok)
+			return err_set(e, RC_INVALID, NULL,
+				"--%s is settled by the run that goes on; leave it out",
+				command->options[i].name);
+	}
+	if (cli_option(c->call, "resume")->given && cli_option(c->call, "retry-failed")->given)
+		return err_set(e, RC_INVALID, NULL, "give --resume or --retry-failed, not both");
+	const char *name = old_run(c->call);
+	struct replay_options *o = &c->options;
+	enum rc rc = journal_open(&o->journal, c->config.replay_dir, name, e);
+	if (rc == RC_OK)
+		rc = journal_options(c->config.replay_dir, name, c->a, o, e);
+	o->only_failed = cli_option(c->call, "retry-failed")->given;
+	o->keep_going |= o->only_failed;
+	return rc;
+}
+
+static enum rc
+read_options(struct replay_call *c, struct err *e)
+{
+	struct replay_options *o = &c->options;
+	o->retries = RETRIES_DEFAULT;
+	o->allow = c->config.replay_allow;
+	enum rc rc = old_run(c->call) != NULL ? read_old(c, e) : read_new(c, e);
+	if (rc != RC_OK)
+		return rc;
+	read_delivery(c->call, o);
+	rc = check_options(c->call, o, e);
+	const struct replay_target_kind *kind;
+	if (rc == RC_OK && o->target != NULL)
+		rc = replay_target_find(o->target, o->format, &kind, e);
+	if (rc == RC_OK && o->secret_file != NULL)
+		o->secret_file = absolute_target(o->secret_file, c->a);
+	return rc != RC_OK || o->secret_file == NULL
+		       ? rc
+		       : secret_read(o->secret_file, c->a, &o->secret, e);
+}
+
+/* ---- a run ---- */
+
 static int
-run_plan(const struct cli_call *call, struct store_reader *reader, struct replay_options *o,
-	struct arena *a)
+run_plan(struct replay_call *c)
 {
 	struct err e = { 0 };
 	struct replay_result result;
 	const struct replay_count *counts;
 	size_t count;
-	enum rc rc = replay_plan(reader, o, a, &result, &counts, &count, &e);
+	enum rc rc = replay_plan(c->reader, &c->options, c->a, &result, &counts, &count, &e);
 	cmd_progress_end();
 	if (rc != RC_OK)
 		return rc == RC_INVALID ? (cmd_fail(&e), EXIT_USAGE) : cmd_fail(&e);
 	if (result.interrupted)
 		return EXIT_INTERRUPTED;
-	if (cli_option(call, "count")->given) {
-		printf(call->json ? "{\"count\":%" PRIu64 "}\n" : "%" PRIu64 "\n", result.sent);
+	if (cli_option(c->call, "count")->given) {
+		printf(c->call->json ? "{\"count\":%" PRIu64 "}\n" : "%" PRIu64 "\n", result.sent);
 		return EXIT_DONE;
 	}
-	return print_plan(&result, counts, count, call->json) ? EXIT_DONE : EXIT_FAILED;
+	return print_plan(&result, counts, count, c->call->json) ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* Asks a person who may not know how much this is. */
+static bool
+confirmed(const struct replay_call *c, uint64_t from, uint64_t to)
+{
+	char shown[512], answer[16] = "";
+	if (to < from || to - from < CONFIRM_EVENTS || cli_option(c->call, "yes")->given ||
+		!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO) ||
+		strstr(c->options.target, "://") == NULL)
+		return true;
+	journal_shown_target(c->options.target, shown, sizeof(shown));
+	fprintf(stderr,
+		"replay: this sends up to %" PRIu64 " events, seq %" PRIu64 " to %" PRIu64
+		", to %s\nGo on? [y/N] ",
+		to - from + 1, from, to, shown);
+	return fgets(answer, sizeof(answer), stdin) != NULL &&
+	       (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+static const char *
+new_run_name(struct arena *a)
+{
+	char at[CLOCK_TEXT_BYTES];
+	unsigned char random[3];
+	crypto_random(random, sizeof(random));
+	clock_format_us(clock_now_us(), at);
+	return arena_printf(a, "r%.4s%.2s%.2sT%.2s%.2s%.2s-%02x%02x%02x", at, at + 5, at + 8,
+		at + 11, at + 14, at + 17, random[0], random[1], random[2]);
+}
+
+/* Makes the record of a new run; stdout cannot be gone on with, so it has none. */
+static enum rc
+start_record(struct replay_call *c, uint64_t from, uint64_t to, struct err *e)
+{
+	struct replay_options *o = &c->options;
+	struct store_span span;
+	if (strcmp(o->target, "-") == 0)
+		return RC_OK;
+	enum rc rc = store_span(c->reader, &span, e);
+	return rc != RC_OK ? rc
+			   : journal_new(&o->journal, c->config.replay_dir, new_run_name(c->a), o,
+				     span.log_id, from, to, e);
+}
+
+static const char *
+run_name(const struct replay_call *c)
+{
+	return c->options.journal == NULL ? "" : journal_name(c->options.journal);
+}
+
+/* Before anything is sent: a run that cannot be noted does not happen. */
+static enum rc
+audit_start(struct replay_call *c, uint64_t from, uint64_t to, struct err *e)
+{
+	struct buf fields = buf_new(LIMIT_CONFIG_FILE_BYTES);
+	bool resumed = cli_option(c->call, "resume")->given;
+	buf_printf(
+		&fields, "\"from_seq\":%" PRIu64 ",\"to_seq\":%" PRIu64 ",\"options\":", from, to);
+	journal_put_options(&fields, &c->options, true);
+	enum rc rc = journal_audit(c->config.replay_dir,
+		c->options.only_failed ? "retry"
+		: resumed              ? "resume"
+				       : "start",
+		run_name(c), buf_bytes(&fields), e);
+	buf_free(&fields);
+	return rc;
+}
+
+static void
+audit_end(struct replay_call *c, const struct replay_result *r, enum rc rc, const struct err *e)
+{
+	struct buf fields = buf_new(LIMIT_CONFIG_FILE_BYTES);
+	struct err failed;
+	put_result_json(&fields, r);
+	if (rc != RC_OK) {
+		buf_put_str(&fields, ",\"error\":");
+		buf_put_json(&fields,
+			utf8_valid(bytes_str(e->text)) ? bytes_str(e->text) : bytes_str("?"));
+	}
+	if (journal_audit(c->config.replay_dir, "end", run_name(c), buf_bytes(&fields), &failed) !=
+		RC_OK)
+		fprintf(stderr, "replay: the end of this run is not in its audit record: %s\n",
+			failed.text);
+	buf_free(&fields);
 }
 
 static int
-run_send(const struct cli_call *call, struct store_reader *reader, struct replay_options *o)
+exit_code(struct replay_call *c, enum rc rc, const struct replay_result *result, struct err *e)
 {
-	struct err e = { 0 };
-	struct replay_result result;
-	enum rc rc = replay_run(reader, o, &result, &e);
-	cmd_progress_end();
-	if (rc == RC_INVALID && result.sent == 0) {
-		cmd_fail(&e);
-		return EXIT_USAGE;
-	}
 	int code = EXIT_DONE;
 	if (rc != RC_OK)
-		code = cmd_fail(&e);
-	if (rc == RC_DENIED || rc == RC_AGAIN || (rc == RC_OK && result.refused > 0))
+		code = cmd_fail(e);
+	bool gone = rc == RC_NOTFOUND && e->id != NULL && strcmp(e->id, "replay.gone") == 0;
+	if (rc == RC_INVALID && result->sent == 0)
+		return EXIT_USAGE;
+	if (rc == RC_DENIED || rc == RC_AGAIN || gone || (rc == RC_OK && result->refused > 0))
 		code = EXIT_PARTIAL;
-	else if (result.interrupted)
+	else if (result->interrupted)
 		code = EXIT_INTERRUPTED;
-	if (rc != RC_NOTFOUND && !(rc == RC_CONFLICT && result.sent == 0))
-		print_summary(&result);
-	if (call->json && strcmp(o->target, "-") != 0) {
+	if ((rc != RC_NOTFOUND || gone) && !(rc == RC_CONFLICT && result->sent == 0))
+		print_summary(c, result);
+	return code;
+}
+
+static int
+run_send(struct replay_call *c)
+{
+	struct err e = { 0 };
+	struct replay_options *o = &c->options;
+	struct replay_result result = { 0 };
+	uint64_t from = 0, to = 0;
+	enum rc rc = RC_OK;
+	bool is_new = o->journal == NULL;
+	if (is_new)
+		rc = replay_range(c->reader, &o->select, &from, &to, &e);
+	else
+		from = journal_state(o->journal)->from_seq, to = journal_state(o->journal)->to_seq;
+	if (rc == RC_OK && !confirmed(c, from, to)) {
+		fprintf(stderr, "replay: nothing was sent\n");
+		return EXIT_INTERRUPTED;
+	}
+	if (rc == RC_OK && is_new)
+		rc = start_record(c, from, to, &e);
+	if (rc == RC_OK)
+		rc = audit_start(c, from, to, &e);
+	if (rc != RC_OK)
+		return rc == RC_INVALID ? (cmd_fail(&e), EXIT_USAGE) : cmd_fail(&e);
+	rc = replay_run(c->reader, o, &result, &e);
+	cmd_progress_end();
+	audit_end(c, &result, rc, &e);
+	int code = exit_code(c, rc, &result, &e);
+	if (c->call->json && strcmp(o->target, "-") != 0) {
 		struct buf out = buf_new(LIMIT_TEXT_BYTES);
-		buf_put_char(&out, '{');
+		buf_printf(&out, "{\"run\":\"%s\",", run_name(c));
 		put_result_json(&out, &result);
 		buf_put_str(&out, "}\n");
 		if (!cmd_print(&out) && code == EXIT_DONE)
 			code = EXIT_FAILED;
 		buf_free(&out);
+	}
+	/* Nothing happened and nothing ever will: no run to go on with. */
+	if (is_new && o->journal != NULL && result.sent + result.refused == 0 &&
+		(rc == RC_INVALID || rc == RC_CONFLICT)) {
+		char name[JOURNAL_NAME_BYTES];
+		snprintf(name, sizeof(name), "%s", journal_name(o->journal));
+		journal_close(o->journal);
+		o->journal = NULL;
+		if (journal_remove(c->config.replay_dir, name, &e) != RC_OK)
+			fprintf(stderr, "replay: %s\n", e.text);
 	}
 	return code;
 }
@@ -220,41 +472,42 @@ run_send(const struct cli_call *call, struct store_reader *reader, struct replay
 static int
 run(const struct cli_call *call)
 {
-	struct arena *a = arena_new(16384);
-	struct store_reader *reader = NULL;
-	struct config c;
+	struct replay_call c = { .call = call,
+		.a = arena_new(16384),
+		.start_ms = clock_monotonic_ms(),
+		.shown_ms = clock_monotonic_ms() };
 	struct err e = { 0 };
-	struct report report = { .start_ms = clock_monotonic_ms() };
-	struct replay_options o = {
-		.progress = on_progress, .refused = on_refused, .context = &report, .stop_fd = -1
-	};
 	int code;
-	enum rc rc = config_load(&c, call, a, NULL, &e);
+	c.options = (struct replay_options){
+		.progress = on_progress, .refused = on_refused, .context = &c, .stop_fd = -1
+	};
+	enum rc rc = config_load(&c.config, call, c.a, NULL, &e);
 	if (rc != RC_OK) {
 		code = cmd_fail(&e);
 		goto done;
 	}
-	rc = read_options(call, a, &o, &e);
+	rc = read_options(&c, &e);
 	if (rc != RC_OK) {
 		code = cmd_fail(&e);
 		code = rc == RC_INVALID ? EXIT_USAGE : code;
 		goto done;
 	}
-	o.stop_fd = cmd_stop_fd(&e);
-	if (o.stop_fd < 0 || services_open_reader(&c, &reader, &e) != RC_OK) {
+	c.options.stop_fd = cmd_stop_fd(&e);
+	if (c.options.stop_fd < 0 || services_open_reader(&c.config, &c.reader, &e) != RC_OK) {
 		code = cmd_fail(&e);
 		goto done;
 	}
 	if (cli_option(call, "dry-run")->given || cli_option(call, "count")->given)
-		code = run_plan(call, reader, &o, a);
+		code = run_plan(&c);
 	else
-		code = run_send(call, reader, &o);
+		code = run_send(&c);
 done:
-	secret_forget(&o.secret);
-	store_reader_close(reader);
-	if (o.stop_fd >= 0)
-		close(o.stop_fd);
-	arena_free(a);
+	secret_forget(&c.options.secret);
+	journal_close(c.options.journal);
+	store_reader_close(c.reader);
+	if (c.options.stop_fd >= 0)
+		close(c.options.stop_fd);
+	arena_free(c.a);
 	return code;
 }
 
@@ -263,26 +516,23 @@ static const struct cli_option options[] = {
 	{ "to", CLI_U64, "SEQ", "last event" },
 	{ "since", CLI_TIME, "TIME", "received at this time or later" },
 	{ "until", CLI_TIME, "TIME", "received before this time" },
-	{ "source", CLI_STRING, "NAMES", "received by one of these sources" },
-	{ "provider", CLI_STRING, "NAMES", "of one of these providers" },
-	{ "origin", CLI_STRING, "NAMES",
-		"that came in one of these ways: webhook, backfill, poll, reconcile, import" },
-	{ "event", CLI_STRING, "NAMES",
-		"of one of these types; pull_request.closed names an action too" },
-	{ "action", CLI_STRING, "NAMES", "whose payload names one of these actions" },
-	{ "sender", CLI_STRING, "NAMES", "caused by one of these users: login or number" },
-	{ "repository", CLI_STRING, "REPO", "about this repository: owner/name or its number" },
-	{ "delivery", CLI_STRING, "ID", "with this delivery id" },
-	{ "where", CLI_STRING, "PATH=VALUE",
-		"whose payload has this value there; also != < <= > >=, several with ' and '" },
+	REPLAY_SELECT_OPTIONS,
 	{ "target", CLI_STRING, "TARGET", "where to: -, a file, file:PATH or an http(s) URL" },
+	{ "format", CLI_STRING, "FORMAT", "in which form; see docs/replay.md" },
 	{ "secret-file", CLI_STRING, "FILE",
 		"sign for an HTTP target with the secret in this file" },
+	{ "allow-private", CLI_FLAG, NULL,
+		"let the target be any address, not only one of the public internet" },
+	{ "concurrency", CLI_U64, "N", "events under way at once; default 1" },
+	{ "total-order", CLI_FLAG, NULL, "one event after the other, whatever --concurrency says" },
 	{ "rate", CLI_U64, "N", "events per second at most" },
 	{ "limit", CLI_U64, "N", "events to send at most" },
 	{ "retries", CLI_U64, "N", "attempts after the first one, per event; default 5" },
-	{ "keep-going", CLI_FLAG, NULL, "pass over events the target refuses" },
+	{ "keep-going", CLI_FLAG, NULL, "pass over events the target refuses, and list them" },
+	{ "resume", CLI_STRING, "RUN", "go on with a run that was interrupted, stopped or killed" },
+	{ "retry-failed", CLI_STRING, "RUN", "send what a run lists as failed, and only that" },
 	{ "force", CLI_FLAG, NULL, "overwrite the file" },
+	{ "yes", CLI_FLAG, NULL, "do not ask before a large run" },
 	{ "dry-run", CLI_FLAG, NULL, "tell what would be sent, by kind, and send nothing" },
 	{ "count", CLI_FLAG, NULL, "print how many events are selected and send nothing" },
 };
@@ -293,19 +543,23 @@ const struct cli_command cmd_replay = {
 	.summary = "Send recorded events again, to a URL, a file or stdout.",
 	.details = "All conditions must hold; NAMES are separated by commas. Events go out one by "
 		   "one in the order\n"
-		   "of the log. A file gets one JSON object per line and appears under its name "
-		   "when it is\n"
-		   "complete. A URL gets each event as its original request: same headers, same "
-		   "body, without the\n"
-		   "original signature.\n"
+		   "of the log; with --concurrency several at once, in order for each repository. "
+		   "A file gets one\n"
+		   "JSON object per line and appears under its name when it is complete. A URL "
+		   "gets each event as\n"
+		   "its original request: same headers, same body, without the original "
+		   "signature.\n"
 		   "\n"
 		   "Connection errors, 429 and 5xx are tried again, slower each time and not "
 		   "before Retry-After.\n"
-		   "Anything else but 2xx is a refusal and ends the replay unless --keep-going is "
-		   "given. Exit code\n"
-		   "7: not everything arrived; 130: interrupted. The last line on stderr names the "
-		   "--from to go on\n"
-		   "with.\n",
+		   "410 ends the replay; anything else but 2xx is a refusal and ends it unless "
+		   "--keep-going is given.\n"
+		   "Exit code 7: not everything arrived; 130: interrupted. The last line on stderr "
+		   "says how to go on.\n"
+		   "\n"
+		   "Targets outside the public internet need --allow-private or replay.allow in "
+		   "the configuration,\n"
+		   "except localhost, 127.0.0.1 and [::1] written just so.\n",
 	.options = options,
 	.option_count = COUNT_OF(options),
 	.run = run,

@@ -37,6 +37,7 @@
 	X(quarantine_list)                                                                         \
 	X(quarantine_show)                                                                         \
 	X(replay)                                                                                  \
+	X(replay_runs)                                                                             \
 	X(simulate)                                                                                \
 	X(source_add)                                                                              \
 	X(source_disable)                                                                          \

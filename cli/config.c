@@ -85,6 +85,9 @@ const struct cfg_key config_keys[] = {
 		.min = 1,
 		.help = "A rebuild of at least this many events folds them in memory and loads the tables "
 			"as a whole; one of fewer goes batch by batch." },
+	{ ROW("replay.allow", CFG_STRING, replay_allow), .fallback = "",
+		.help = "Hosts and address ranges outside the public internet that replays and "
+			"subscriptions may send to, with commas: staging.local, 10.1.0.0/16." },
 };
 
 const size_t config_key_count = COUNT_OF(config_keys);
@@ -178,6 +181,8 @@ config_load(struct config *c, const struct cli_call *call, struct arena *a,
 	c->sources_dir = arena_printf(a, "%s/sources", c->data_dir);
 	c->quarantine_dir = arena_printf(a, "%s/quarantine", c->data_dir);
 	c->cluster_dir = arena_printf(a, "%s/postgres", c->data_dir);
+	c->replay_dir = arena_printf(a, "%s/replay", c->data_dir);
+	c->subscriptions_dir = arena_printf(a, "%s/subscriptions", c->data_dir);
 	/* base/log.h reads its level from there. No other thread runs yet. */
 	if (setenv("HOOKLOG_LOG_LEVEL", c->log_level, 1) != 0)
 		return err_sys(e, RC_IO, NULL, errno, "cannot set HOOKLOG_LOG_LEVEL");

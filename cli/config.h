@@ -34,11 +34,14 @@ struct config {
 	uint64_t projector_batch_bytes_max;
 	uint64_t projector_memory_bytes_max;
 	uint64_t projector_bulk_events_min;
+	const char *replay_allow;
 	/* Derived from data_dir. */
 	const char *log_dir;
 	const char *sources_dir;
 	const char *quarantine_dir;
 	const char *cluster_dir;
+	const char *replay_dir;
+	const char *subscriptions_dir;
 };
 
 extern const struct cfg_key config_keys[];

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <curl/curl.h>
 
+#include <unistd.h>
+
 #include "base/clock.h"
+#include "http/address.h"
 #include "http/http.h"
 
 #define HTTP_CONNECT_TIMEOUT_MS 5000
@@ -21,7 +24,11 @@ struct http_client {
 	const char *user_agent;
 	int64_t connect_timeout_ms, timeout_ms;
 	char error[CURL_ERROR_SIZE];
-	bool global; /* holds one reference of curl_global_init */
+	enum http_reach reach;
+	const char *allow;
+	char refused[64]; /* the last address reach excluded, or "" */
+	bool tried;       /* another one */
+	bool global;      /* holds one reference of curl_global_init */
 };
 
 static bool
@@ -63,6 +70,8 @@ http_client_new(struct http_client **c, const struct http_options *options, stru
 	client->connect_timeout_ms = options->connect_timeout_ms > 0 ? options->connect_timeout_ms
 								     : HTTP_CONNECT_TIMEOUT_MS;
 	client->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : HTTP_TIMEOUT_MS;
+	client->reach = options->reach;
+	client->allow = options->allow;
 	*c = client;
 	return RC_OK;
 }
@@ -267,6 +276,35 @@ make_headers(
 	return rc;
 }
 
+static bool
+may_reach(const struct http_client *c, const struct sockaddr *address)
+{
+	if (c->reach == HTTP_REACH_ANY || address_is_global(address))
+		return true;
+	const char *at = c->allow == NULL ? "" : c->allow;
+	while (*at != '\0') {
+		at += strspn(at, " ,");
+		size_t len = strcspn(at, " ,");
+		if (address_in(address, (struct bytes){ (const unsigned char *)at, len }))
+			return true;
+		at += len;
+	}
+	return false;
+}
+
+/* libcurl asks here for the socket of each connection, after the name was resolved. */
+static curl_socket_t
+on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct http_client *c = context;
+	if (purpose != CURLSOCKTYPE_IPCXN || !may_reach(c, &address->addr)) {
+		address_text(&address->addr, c->refused, sizeof(c->refused));
+		return CURL_SOCKET_BAD;
+	}
+	c->tried = true;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 static void
 set_up(struct http_client *c, const char *method, const char *url, struct curl_slist *headers,
 	struct bytes body, struct http_response *response)
@@ -289,6 +327,8 @@ set_up(struct http_client *c, const char *method, const char *url, struct curl_s
 	curl_easy_setopt(h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_timeout_ms);
 	curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)c->timeout_ms);
+	curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, c);
 	curl_easy_setopt(h, CURLOPT_MAXCONNECTS, 1L);
 	curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(h, CURLOPT_USERAGENT, c->user_agent);
@@ -328,14 +368,20 @@ http_request(struct http_client *c, const char *method, const char *url,
 	if (rc != RC_OK)
 		goto done;
 
-	c->error[0] = '\0';
+	c->error[0] = c->refused[0] = '\0';
+	c->tried = false;
 	set_up(c, method, url, list, body, response);
 	CURLcode code = curl_easy_perform(c->easy);
 	if (code != CURLE_OK) {
 		char shown[600];
 		url_for_people(url, shown, sizeof(shown));
-		rc = err_set(e, RC_IO, NULL, "%s %s: %s", method, shown,
-			c->error[0] != '\0' ? c->error : curl_easy_strerror(code));
+		if (c->refused[0] != '\0' && !c->tried)
+			rc = err_set(e, RC_DENIED, NULL,
+				"%s leads to %s, which is no address of the public internet", shown,
+				c->refused);
+		else
+			rc = err_set(e, RC_IO, NULL, "%s %s: %s", method, shown,
+				c->error[0] != '\0' ? c->error : curl_easy_strerror(code));
 		goto done;
 	}
 	long status = 0;

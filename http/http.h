@@ -10,7 +10,16 @@
 
 struct http_client;
 
+enum http_reach {
+	HTTP_REACH_ANY = 0, /* what was named is wanted: our own receiver, a forge of the operator's */
+	HTTP_REACH_GLOBAL,  /* only the public internet and what allow lists */
+};
+
 struct http_options {
+	/* Checked against the very address a connection goes to, at each connection: a name that
+	 * resolves to something else the next time changes nothing. */
+	enum http_reach reach;
+	const char *allow; /* ranges such as "10.0.0.0/8, ::1", with commas; borrowed; NULL: none */
 	int64_t connect_timeout_ms; /* 0: 5,000 */
 	int64_t timeout_ms;         /* for one whole request; 0: 10,000 */
 	const char *user_agent;     /* borrowed until http_client_free; NULL: "hooklog" */
@@ -38,7 +47,8 @@ void http_client_free(struct http_client *c);
  * Content-Length and Connection come from the client, and no "Expect" is sent. Names and values must
  * not contain CR, LF or NUL. *response must be zeroed or hold an older answer, whose body buffer is
  * reused; http_response_free at the end.
- * RC_INVALID: not an http:// or https:// URL, or a header that cannot be sent. RC_IO: no answer
+ * RC_INVALID: not an http:// or https:// URL, or a header that cannot be sent. RC_DENIED: options.reach
+ * excludes every address of the host; nothing was sent. RC_IO: no answer
  * (connection refused, timeout, TLS): the message names the URL. Any status is RC_OK. */
 enum rc http_request(struct http_client *c, const char *method, const char *url,
 	const struct http_header *headers, size_t header_count, struct bytes body,

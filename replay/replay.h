@@ -4,7 +4,7 @@
 
 #include "store/store.h"
 
-/* Sends recorded events again, in the order of the log, one at a time: docs/replay.md. One thread.
+/* Sends recorded events again: docs/replay.md. All functions are for one thread, which may be any.
  */
 
 /* Which events. Zero and NULL mean "any"; all conditions must hold. Strings are borrowed. */
@@ -20,9 +20,9 @@ struct replay_select {
 	const char *senders;        /* with commas: logins in any case, or numeric ids */
 	const char *repository;     /* "owner/name" in any case, or the numeric id */
 	const char *delivery;
-	/* "PATH=VALUE" with a path of event/jpath.h, also != < <= > >=, several with " and " between
-	 * them. Whole numbers compare by value, anything else as text; of a path with [] one element
-	 * must do; a path the payload does not have never matches. */
+	/* "PATH=VALUE" with a path of event/jpath.h, also != < <= > >=, several with " and "
+	 * between them. Whole numbers compare by value, anything else as text; of a path with []
+	 * one element must do; a path the payload does not have never matches. */
 	const char *where;
 };
 
@@ -46,6 +46,13 @@ bool replay_filter_matches(const struct replay_filter *f, const struct event *ev
 enum rc replay_range(struct store_reader *r, const struct replay_select *select, uint64_t *from,
 	uint64_t *to, struct err *e) MUST_CHECK;
 
+/* How often the target answered with this status. */
+struct replay_status {
+	int status; /* 0: no answer */
+	uint64_t count;
+};
+#define REPLAY_STATUSES 16
+
 struct replay_result {
 	uint64_t sent;
 	uint64_t refused;
@@ -54,36 +61,54 @@ struct replay_result {
 	uint64_t body_bytes;          /* of the events sent */
 	uint64_t from_seq, to_seq;    /* what the selection came to; from_seq > to_seq: nothing */
 	uint64_t first_seq, last_seq; /* of the events sent or, in a dry run, to be sent; 0: none */
-	uint64_t next_seq;            /* where to go on; to_seq + 1 when all is done */
+	uint64_t next_seq;            /* all before it is done; to_seq + 1 when all is */
+	uint64_t breaker_opened;      /* how often the target was left alone for a while */
+	struct replay_status statuses[REPLAY_STATUSES]; /* of HTTP; further ones are not counted */
+	size_t status_count;
 	int64_t elapsed_us;
 	bool interrupted;
 	bool complete; /* the whole selection was gone through; with refused > 0 not all arrived */
 };
 
+struct journal;
+
+/* The strings are borrowed. */
 struct replay_options {
 	struct replay_select select;
 	const char *target;       /* "-", a path, "file:PATH", "http://...", "https://..." */
+	const char *format;       /* name of a kind of target; NULL: the usual one of the target */
+	const char *secret_file;  /* where the secret came from, for the record of the run */
 	struct bytes secret;      /* signs for an HTTP target; empty: no signature */
+	const char *allow;        /* hosts and ranges beyond the public internet; NULL: none */
+	bool allow_private;       /* any address */
 	bool force;               /* overwrite a file */
 	bool keep_going;          /* pass over refused events */
+	bool total_order;         /* one event at a time, whatever concurrency says */
+	bool only_failed;         /* only what journal lists as failed */
+	uint64_t concurrency;     /* events under way at once; 0: 1 */
 	uint64_t retries;         /* per event */
 	uint64_t rate;            /* events per second; 0: no limit */
 	uint64_t limit;           /* events to send; 0: no limit */
 	int64_t backoff_first_ms; /* wait before the first retry, doubled each time; 0: 500 */
-	int stop_fd;              /* readable: stop after the event in flight; -1: never */
-	/* May be NULL. Called after each event that was looked at. */
+	int stop_fd;              /* readable: stop after what is in flight; -1: never */
+	/* May be NULL. Keeps what is done, so that the run can go on after a kill; its range
+	 * counts, not the one of select. */
+	struct journal *journal;
+	/* Both may be NULL; called one at a time, progress in the caller's thread. progress: from
+	 * time to time. refused: for each event that is passed over; why is borrowed. */
 	void (*progress)(const struct replay_result *so_far, void *context);
-	/* May be NULL. Called for each refused event that is passed over; why is borrowed. */
 	void (*refused)(uint64_t seq, const struct err *why, void *context);
 	void *context;
 };
 
-/* Sends what is selected. *result is valid whatever is returned.
- * RC_OK: gone through or interrupted; result says which.
- * RC_INVALID: wrong selection or target, nothing was sent. RC_CONFLICT: the target is the log
- * itself (id replay.loop) or the file exists. RC_DENIED (id replay.refused): the target refused
- * event next_seq. RC_AGAIN (id replay.unreachable): no answer, or 429 or 5xx, after all retries, to
- * event next_seq. RC_NOTFOUND, RC_CORRUPT, RC_FULL, RC_IO. */
+/* Sends what is selected: one event after the other in the order of the log or, with concurrency,
+ * several at once while events about one entity keep their order (replay/entity.h). *result is
+ * valid whatever is returned. RC_OK: gone through or interrupted; result says which. RC_INVALID:
+ * wrong selection or target, nothing was sent. RC_CONFLICT: the target is the log itself (id
+ * replay.loop) or the file exists. RC_DENIED (id replay.refused): the target refused an event.
+ * RC_AGAIN (id replay.unreachable): no answer, or 429 or 5xx, after all retries. RC_NOTFOUND (id
+ * replay.gone): the target answered 410. RC_INVALID (id replay.address): the target has no address
+ * of the public internet. RC_NOTFOUND, RC_CORRUPT, RC_FULL, RC_IO. */
 enum rc replay_run(struct store_reader *r, const struct replay_options *options,
 	struct replay_result *result, struct err *e) MUST_CHECK;
 

@@ -4,32 +4,40 @@
 
 #include "store/store.h"
 
-/* A kind of target: one file replay/target_<name>.c with one constant, and its row in
- * replay/target.c. */
+/* A kind of target, which is a form and a way: one file replay/target_<name>.c with one constant,
+ * and its row in replay/target.c. */
 
 struct replay_target_options {
-	const char *spec; /* what was given as --target */
+	const char *spec;   /* what was given as --target */
+	const char *format; /* the kind's name; NULL: the first one that takes spec */
 	struct bytes secret;
 	bool force;
+	const char *run;   /* id of the replay; "" or NULL: none */
+	const char *allow; /* hosts and address ranges beyond the public internet; NULL: none */
+	bool allow_private;
 	unsigned char log_id[STORE_LOG_ID_BYTES];
 };
 
 struct replay_answer {
+	int status;            /* of HTTP; 0: no answer, or no HTTP */
 	int64_t retry_after_s; /* what the target asks for; -1: nothing */
 	bool about_event;      /* with RC_AGAIN: another event may well be taken */
 };
 
 struct replay_target_kind {
 	const char *name;
-	/* Whether spec names a target of this kind. The rows are asked in order. */
+	/* Whether spec names a place this kind can send to. The rows are asked in order. */
 	bool (*accepts)(const char *spec);
+	size_t batch_max; /* events one send may take */
+	bool concurrent;  /* may be open several times at once */
 	/* Makes *state, owned until close. options is borrowed until then. RC_INVALID, RC_CONFLICT,
 	 * RC_IO. */
 	enum rc (*open)(void **state, const struct replay_target_options *options, struct err *e);
-	/* RC_OK: delivered. RC_AGAIN: not now. RC_DENIED: the target refused this event. Anything
-	 * else: there is no use in going on. */
-	enum rc (*send)(
-		void *state, const struct event *ev, struct replay_answer *answer, struct err *e);
+	/* Sends 1 to batch_max events as one. RC_OK: delivered. RC_AGAIN: not now. RC_DENIED: the
+	 * target refused this. Anything else: there is no use in going on; RC_NOTFOUND (id
+	 * replay.gone): the target says it is gone for good. */
+	enum rc (*send)(void *state, const struct event *const *events, size_t count,
+		struct replay_answer *answer, struct err *e);
 	/* Whether what was sent stays sent when the replay ends early. */
 	bool (*keeps)(const void *state);
 	/* Makes what was sent final when complete, else throws away what is not; frees state. */
@@ -39,8 +47,8 @@ struct replay_target_kind {
 extern const struct replay_target_kind replay_target_http;
 extern const struct replay_target_kind replay_target_ndjson;
 
-/* The kind of spec. RC_INVALID: no kind takes it. */
-enum rc replay_target_find(
-	const char *spec, const struct replay_target_kind **kind, struct err *e) MUST_CHECK;
+/* The kind of spec; with a format, the kind of that name. RC_INVALID: no kind takes it. */
+enum rc replay_target_find(const char *spec, const char *format,
+	const struct replay_target_kind **kind, struct err *e) MUST_CHECK;
 
 #endif

@@ -26,6 +26,8 @@ async function filledLog() {
 	return sharedLog;
 }
 
+const replaySeq = (r) => Number(/(?:^|, )seq=(\d+)$/.exec(r.headers['x-hooklog-replay'] ?? 'seq=0')[1]);
+
 // A server that answers with what answer(request, number) gives: {status, headers, body}.
 async function startServer(t, answer = () => ({ status: 200 })) {
 	const requests = [];
@@ -45,7 +47,7 @@ async function startServer(t, answer = () => ({ status: 200 })) {
 		server.closeAllConnections();
 		server.close(resolve);
 	}));
-	return { requests, url: `http://127.0.0.1:${server.address().port}/hook`, seqs: () => requests.map((r) => Number(r.headers['x-hooklog-replay-seq'])) };
+	return { requests, url: `http://127.0.0.1:${server.address().port}/hook`, seqs: () => requests.map((r) => replaySeq(r)) };
 }
 
 const seqs = (result) => ndjson(result.stdout).map((event) => event.seq);
@@ -183,7 +185,7 @@ test('a second hooklog ends up with the same events', async (t) => {
 	// Without the other's secret nothing gets in, least of all with the source's own signature.
 	const unsigned = await run(target);
 	assert.equal(unsigned.code, 7);
-	assert.match(unsigned.stderr, /sent 0, refused 1, .*next: --from 1\n/);
+	assert.match(unsigned.stderr, /sent 0, refused 1, .*next: --resume \S+ \(seq 1\)\n/);
 
 	await runOk([...target, '--secret-file', secret]);
 	// Once more: the other side knows them all.
@@ -208,7 +210,8 @@ test('a request is the original one, without what is not ours to give', async (t
 		assert.equal(request.body.toString(), events[i].body);
 		assert.equal(request.headers['x-github-event'], events[i].event);
 		assert.equal(request.headers['x-github-delivery'], events[i].delivery);
-		assert.equal(request.headers['x-hooklog-replay-seq'], String(i + 1));
+		assert.match(request.headers['x-hooklog-replay'], new RegExp(`^run=r\\d{8}T\\d{6}-[0-9a-f]{6}, seq=${i + 1}$`));
+		assert.equal(request.headers['x-hooklog-delivery'], events[i].delivery);
 		assert.match(request.headers['x-hooklog-log'], /^[0-9a-f]{32}$/);
 		assert.ok(!request.raw.some((text) => /signature|redacted|expect/i.test(text)), request.raw.join());
 	}
@@ -226,14 +229,14 @@ test('a refusal stops the replay and says how to go on', async (t) => {
 	const { dir } = await filledLog();
 	const refuse = new Set([4, 6]);
 	const server = await startServer(t, (request) => {
-		const seq = Number(request.headers['x-hooklog-replay-seq']);
+		const seq = replaySeq(request);
 		return refuse.has(seq) ? { status: 422, body: 'not in this harbour' } : { status: 204 };
 	});
 	const stopped = await run(['replay', '--target', server.url, '--data', dir, '--to', '8']);
 	assert.equal(stopped.code, 7);
 	assert.match(stopped.stderr, /refused event 4 with 422: not in this harbour/);
 	assert.match(stopped.stderr, /replay\.refused/);
-	assert.match(stopped.stderr, /sent 3, refused 1, retried 0, .*next: --from 4\n/);
+	assert.match(stopped.stderr, /sent 3, refused 1, retried 0, .*next: --resume \S+ \(seq 4\)\n/);
 	assert.deepEqual(server.seqs(), [1, 2, 3, 4]);
 
 	server.requests.length = 0;
@@ -261,11 +264,11 @@ test('nobody there, and somebody who is always busy', async (t) => {
 	const busy = await run(['replay', '--target', server.url, '--retries', '1', '--keep-going', '--data', dir]);
 	assert.equal(busy.code, 7);
 	assert.match(busy.stderr, /replay\.unreachable/);
-	assert.match(busy.stderr, /sent 0, refused 0, retried 1, .*next: --from 1\n/);
+	assert.match(busy.stderr, /sent 0, refused 0, retried 1, .*next: --resume \S+ \(seq 1\)\n/);
 	assert.equal(server.requests.length, 2);
 	const nobody = await run(['replay', '--target', 'http://127.0.0.1:1/', '--retries', '0', '--data', dir]);
 	assert.equal(nobody.code, 7);
-	assert.match(nobody.stderr, /next: --from 1\n/);
+	assert.match(nobody.stderr, /next: --resume \S+ \(seq 1\)\n/);
 });
 
 test('a target that is the log itself is refused', async (t) => {
@@ -284,10 +287,10 @@ test('an interrupted replay goes on without a gap or a repetition', async (t) =>
 	await until(() => server.requests.length >= 5);
 	replay.child.kill('SIGINT');
 	assert.deepEqual(await replay.wait(), { code: 130, signal: null });
-	const next = /next: --from (\d+)\n$/.exec(replay.stderr);
+	const next = /next: --resume (\S+) \(seq (\d+)\)\n$/.exec(replay.stderr);
 	assert.ok(next, replay.stderr);
-	assert.ok(Number(next[1]) <= COUNT);
-	await runOk(['replay', '--target', server.url, '--from', next[1], '--data', dir]);
+	assert.ok(Number(next[2]) <= COUNT);
+	await runOk(['replay', '--resume', next[1], '--data', dir]);
 	assert.deepEqual(server.seqs(), numbers(1, COUNT));
 });
 
@@ -300,7 +303,7 @@ test('an interrupted file is not there', async (t) => {
 	assert.deepEqual(await replay.wait(), { code: 130, signal: null });
 	assert.deepEqual(fs.readdirSync(folder), []);
 	// What went into the file is gone with it.
-	assert.match(replay.stderr, /sent 0, refused 0, retried 0, .*next: --from 1\n$/);
+	assert.match(replay.stderr, /sent 0, refused 0, retried 0, .*next: --resume \S+ \(seq 1\)\n$/);
 });
 
 test('a target that is full is told', async (t) => {

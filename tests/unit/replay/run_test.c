@@ -72,8 +72,10 @@ fake_open(void **state, const struct replay_target_options *options UNUSED, stru
 }
 
 static enum rc
-fake_send(void *state UNUSED, const struct event *ev, struct replay_answer *answer, struct err *e)
+fake_send(void *state UNUSED, const struct event *const *events, size_t n UNUSED,
+	struct replay_answer *answer, struct err *e)
 {
+	const struct event *ev = events[0];
 	size_t call = target.calls++;
 	target.seqs[call] = ev->seq;
 	if (target.stop_at_call == (int)target.calls)
@@ -99,9 +101,11 @@ fake_close(void *state UNUSED, bool complete, struct err *e UNUSED)
 }
 
 enum rc
-replay_target_find(const char *spec, const struct replay_target_kind **kind, struct err *e)
+replay_target_find(const char *spec, const char *format UNUSED,
+	const struct replay_target_kind **kind, struct err *e)
 {
 	static const struct replay_target_kind fake = { .name = "fake",
+		.batch_max = 1,
 		.open = fake_open,
 		.send = fake_send,
 		.keeps = fake_keeps,
@@ -246,17 +250,20 @@ selection_by_payload(void **state)
 	log_events[2].body = bytes_str("{\"action\":\"closed\",\"n\":1e1,\"sender\":{\"login\":"
 				       "\"mira\",\"id\":5},\"labels\":[{\"name\":\"x\"},{\"name\":"
 				       "\"a and b\"}]}");
-	log_events[3].body = bytes_str("{\"n\":\"10\",\"ok\":true,\"at\":\"2026-03-01T00:00:00Z\"}");
+	log_events[3].body =
+		bytes_str("{\"n\":\"10\",\"ok\":true,\"at\":\"2026-03-01T00:00:00Z\"}");
 	log_events[4].body = bytes_str("payload=%7B%22n%22%3A9%7D");
 	log_events[4].content_type = bytes_str("application/x-www-form-urlencoded");
 	log_events[5].origin = EVENT_ORIGIN_BACKFILL;
 	log_events[6].body = bytes_str("{\"n\":10,");
 	selects(r, (struct replay_select){ .providers = "gitlab, gitea" }, "2");
 	selects(r, (struct replay_select){ .origins = "backfill" }, "6");
-	selects(r, (struct replay_select){ .origins = "poll,webhook", .from_seq = 5 }, "5 7 8 9 10");
+	selects(r, (struct replay_select){ .origins = "poll,webhook", .from_seq = 5 },
+		"5 7 8 9 10");
 	selects(r, (struct replay_select){ .actions = "closed,merge" }, "2 3");
 	selects(r, (struct replay_select){ .actions = "close" }, "");
-	selects(r, (struct replay_select){ .actions = "opened", .events = "push.opened" }, "1 6 10");
+	selects(r, (struct replay_select){ .actions = "opened", .events = "push.opened" },
+		"1 6 10");
 	selects(r, (struct replay_select){ .senders = "MIRA" }, "2 3");
 	selects(r, (struct replay_select){ .senders = "ada,5" }, "3");
 	selects(r, (struct replay_select){ .repository = "A/B/C" }, "2");
@@ -279,9 +286,10 @@ wrong_selections(void **state)
 	struct replay_options o = options_new();
 	static const struct replay_select wrong[] = { { .events = "push,,star" }, { .events = "" },
 		{ .sources = "alpha," }, { .repository = "kiln" }, { .repository = "/weir" },
-		{ .repository = "kiln/" }, { .repository = "" }, { .providers = "," }, { .actions = "" }, { .senders = "a,,b" },
-		{ .origins = "wind" }, { .where = "" }, { .where = "a.b" }, { .where = "=1" },
-		{ .where = "a!1" }, { .where = "a..b=1" }, { .where = "a=1 and b" } };
+		{ .repository = "kiln/" }, { .repository = "" }, { .providers = "," },
+		{ .actions = "" }, { .senders = "a,,b" }, { .origins = "wind" }, { .where = "" },
+		{ .where = "a.b" }, { .where = "=1" }, { .where = "a!1" }, { .where = "a..b=1" },
+		{ .where = "a=1 and b" } };
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
 		o.select = wrong[i];
 		(void)replay(r, &o, RC_INVALID);

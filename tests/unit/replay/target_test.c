@@ -24,8 +24,8 @@ static const struct event_header headers[] = {
 	{ { (const unsigned char *)"content-length", 14 }, { (const unsigned char *)"999", 3 } },
 	{ { (const unsigned char *)"User-Agent", 10 }, { (const unsigned char *)"Forge/9", 7 } },
 	{ { (const unsigned char *)"X-Hooklog-Log", 13 }, { (const unsigned char *)"aa", 2 } },
-	{ { (const unsigned char *)"X-Hooklog-Replay-Seq", 20 },
-		{ (const unsigned char *)"3", 1 } },
+	{ { (const unsigned char *)"X-Hooklog-Replay", 16 },
+		{ (const unsigned char *)"run=old, seq=3", 14 } },
 	{ { (const unsigned char *)"Content-Type", 12 },
 		{ (const unsigned char *)"application/json", 16 } },
 };
@@ -54,15 +54,15 @@ send_once(const struct server *s, const char *rest, struct bytes secret, const s
 	char url[128];
 	url_of(s, rest, url, sizeof(url));
 	struct replay_target_options o = {
-		.spec = url, .secret = secret, .log_id = { 0xab, 0xcd, 0xef }
+		.spec = url, .secret = secret, .run = "r7", .log_id = { 0xab, 0xcd, 0xef }
 	};
 	const struct replay_target_kind *kind;
 	void *state;
 	*answer = (struct replay_answer){ .retry_after_s = -1 };
-	assert_int_equal(replay_target_find(url, &kind, e), RC_OK);
+	assert_int_equal(replay_target_find(url, NULL, &kind, e), RC_OK);
 	assert_ptr_equal(kind, &replay_target_http);
 	assert_int_equal(kind->open(&state, &o, e), RC_OK);
-	enum rc rc = kind->send(state, ev, answer, e);
+	enum rc rc = kind->send(state, &ev, 1, answer, e);
 	assert_int_equal(kind->close(state, rc == RC_OK, NULL), RC_OK);
 	return rc;
 }
@@ -97,7 +97,8 @@ sends_the_original_request(void **unused UNUSED)
 	has(&s, "\r\nUser-Agent: Forge/9\r\n");
 	has(&s, "\r\nContent-Type: application/json\r\n");
 	has(&s, "\r\nContent-Length: 9\r\n");
-	has(&s, "\r\nX-Hooklog-Replay-Seq: 812\r\n");
+	has(&s, "\r\nX-Hooklog-Replay: run=r7, seq=812\r\n");
+	has(&s, "\r\nX-Hooklog-Delivery: d-1\r\n");
 	/* The way so far, and this log. */
 	has(&s, "\r\nX-Hooklog-Log: aa\r\n");
 	has(&s, "\r\nX-Hooklog-Log: abcdef00000000000000000000000000\r\n");
@@ -108,7 +109,7 @@ sends_the_original_request(void **unused UNUSED)
 	has_not(&s, "999");
 	has_not(&s, "X-Hub-Signature");
 	has_not(&s, "X-Token");
-	has_not(&s, "Replay-Seq: 3");
+	has_not(&s, "run=old");
 	buf_free(&s.requests);
 }
 
@@ -177,6 +178,8 @@ judges_answers(void **unused UNUSED)
 		{ "HTTP/1.1 409 x\r\nContent-Length: 36\r\n\r\nlog "
 		  "abcdef00000000000000000000000000",
 			RC_CONFLICT, "replay.loop", -1, false },
+		{ "HTTP/1.1 410 x\r\nContent-Length: 0\r\n\r\n", RC_NOTFOUND, "replay.gone", -1,
+			false },
 		{ "HTTP/1.1 429 x\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n", RC_AGAIN,
 			"replay.unreachable", 5, false },
 		{ "HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n", RC_AGAIN, "replay.unreachable", -1,
@@ -249,15 +252,16 @@ write_file(const struct folder *f, bool force, unsigned events, bool complete)
 	struct replay_answer answer;
 	const struct replay_target_kind *kind;
 	void *state;
-	assert_int_equal(replay_target_find(f->spec, &kind, NULL), RC_OK);
+	assert_int_equal(replay_target_find(f->spec, NULL, &kind, NULL), RC_OK);
 	assert_ptr_equal(kind, &replay_target_ndjson);
 	enum rc rc = kind->open(&state, &o, NULL);
 	if (rc != RC_OK)
 		return rc;
 	for (unsigned i = 0; i < events; i++) {
 		struct event ev = event_new();
+		const struct event *one = &ev;
 		ev.seq = i + 1;
-		assert_int_equal(kind->send(state, &ev, &answer, NULL), RC_OK);
+		assert_int_equal(kind->send(state, &one, 1, &answer, NULL), RC_OK);
 		assert_int_equal(fs_exists(f->path), force);
 	}
 	return kind->close(state, complete, NULL);
@@ -332,15 +336,15 @@ finds_the_kind_of_target(void **unused UNUSED)
 	static const char *const urls[] = { "http://a", "HTTPS://a/b" };
 	static const char *const wrong[] = { "", "ftp://a", "kafka://a/b" };
 	for (size_t i = 0; i < COUNT_OF(files); i++) {
-		assert_int_equal(replay_target_find(files[i], &kind, NULL), RC_OK);
+		assert_int_equal(replay_target_find(files[i], NULL, &kind, NULL), RC_OK);
 		assert_ptr_equal(kind, &replay_target_ndjson);
 	}
 	for (size_t i = 0; i < COUNT_OF(urls); i++) {
-		assert_int_equal(replay_target_find(urls[i], &kind, NULL), RC_OK);
+		assert_int_equal(replay_target_find(urls[i], NULL, &kind, NULL), RC_OK);
 		assert_ptr_equal(kind, &replay_target_http);
 	}
 	for (size_t i = 0; i < COUNT_OF(wrong); i++)
-		assert_int_equal(replay_target_find(wrong[i], &kind, NULL), RC_INVALID);
+		assert_int_equal(replay_target_find(wrong[i], NULL, &kind, NULL), RC_INVALID);
 }
 
 int
