@@ -40,7 +40,9 @@ put_line(struct buf *out, const struct event *ev)
 	buf_put_str(out, "  ");
 	put_plain(out, ev->delivery);
 	buf_printf(out, "  %zu B%s\n", ev->body.len,
-		(ev->flags & EVENT_FLAG_KEY_REUSED) != 0 ? "  delivery id reused" : "");
+		(ev->flags & EVENT_FLAG_REDACTED) != 0	    ? "  redacted"
+			: (ev->flags & EVENT_FLAG_KEY_REUSED) != 0 ? "  delivery id reused"
+								   : "");
 }
 
 static void
@@ -196,6 +198,8 @@ put_details(struct buf *out, const struct store_record *record)
 	put_field(out, "path", ev->path);
 	put_field(out, "query", ev->query);
 	put_field(out, "remote", ev->remote);
+	if ((ev->flags & EVENT_FLAG_REDACTED) != 0)
+		buf_put_str(out, "redacted      the body was erased; its hash is below\n");
 	if ((ev->flags & EVENT_FLAG_KEY_REUSED) != 0)
 		buf_printf(out, "same key as   %" PRIu64 "\n", ev->same_key_seq);
 	buf_put_str(out, "body sha256   ");
@@ -325,7 +329,7 @@ signed_so_far(const char *dir, struct arena *a)
 
 static void
 put_stat_json(struct buf *out, const struct store_span *span, const struct signed_so_far *sig,
-	const struct store_segment_stat *s, size_t n, uint64_t bytes)
+	const struct store_segment_stat *s, size_t n, uint64_t bytes, const struct store_stats *f)
 {
 	buf_put_str(out, "{\"log_id\":\"");
 	buf_put_hex(out, span->log_id, STORE_LOG_ID_BYTES);
@@ -351,7 +355,16 @@ put_stat_json(struct buf *out, const struct store_span *span, const struct signe
 			i > 0 ? "," : "", s[i].name, s[i].first_seq, s[i].last_seq, s[i].file_bytes,
 			first_at, last_at, s[i].sealed ? "true" : "false");
 	}
-	buf_put_str(out, "]}\n");
+	buf_put_str(out, "],\"readers\":{");
+	buf_printf(out,
+		"\"running\":%" PRIu64 ",\"oldest_txns\":%" PRIu64 ",\"oldest_pid\":%" PRId64
+		",\"oldest_ms\":%" PRId64 ",\"slow\":%" PRId64 ",\"cleared\":%" PRId64 "}",
+		f->readers, f->oldest_reader_txns, f->oldest_reader_pid, f->oldest_reader_ms,
+		f->slow_readers, f->cleared_readers);
+	buf_printf(out,
+		",\"free_bytes\":%" PRIu64 ",\"sync_us\":%" PRId64 ",\"clock_steps\":%" PRId64
+		",\"writer_seen_us\":%" PRId64 "}\n",
+		f->free_bytes, f->sync_us, f->clock_steps, f->written_at_us);
 }
 
 static void
@@ -396,6 +409,7 @@ run_stat(const struct cli_call *call)
 	const struct store_segment_stat *segments;
 	size_t count;
 	uint64_t bytes = 0;
+	struct store_stats figures;
 	struct err e = { 0 };
 	int code = EXIT_DONE;
 	enum rc rc = open_log(call, a, &c, &r, &e);
@@ -403,6 +417,8 @@ run_stat(const struct cli_call *call)
 		rc = store_span(r, &span, &e);
 	if (rc == RC_OK)
 		rc = store_segments(r, a, &segments, &count, &e);
+	if (rc == RC_OK)
+		rc = store_stats(r, &figures, &e);
 	if (rc != RC_OK) {
 		code = cmd_fail(&e);
 		goto done;
@@ -411,7 +427,7 @@ run_stat(const struct cli_call *call)
 		bytes += segments[i].file_bytes;
 	struct signed_so_far sig = signed_so_far(c.log_dir, a);
 	if (call->json)
-		put_stat_json(&out, &span, &sig, segments, count, bytes);
+		put_stat_json(&out, &span, &sig, segments, count, bytes, &figures);
 	else
 		put_stat(&out, c.log_dir, &span, &sig, segments, count, bytes);
 	if (!cmd_print(&out))

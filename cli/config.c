@@ -67,6 +67,10 @@ const struct cfg_key config_keys[] = {
 		.help = "Time between two signed checkpoints of the log while events arrive." },
 	{ ROW("store.archive_dir", CFG_STRING, store_archive_dir), .fallback = "",
 		.help = "Folder of `hooklog log archive`, from which segments that were pruned are read. Empty: none." },
+	{ ROW("store.free_bytes_min", CFG_U64, store_free_bytes_min), .fallback = "128MiB",
+		.max = 1024 * GIB,
+		.help = "With less free on the log's disk events are answered 503 until there is more. 0: "
+			"use all of it." },
 	{ ROW("postgres.url", CFG_STRING, postgres_url), .fallback = "",
 		.help = "Connection string or URL for libpq. Empty: DATABASE_URL, else libpq's own "
 			"variables (PGHOST, PGSERVICE, ...)." },

@@ -28,6 +28,7 @@ struct config {
 	uint64_t store_commit_events_max;
 	const char *store_archive_dir;
 	uint64_t store_checkpoint_interval_s;
+	uint64_t store_free_bytes_min;
 	const char *postgres_url;
 	const char *projector_dir;
 	uint64_t projector_batch_events_max;

@@ -13,7 +13,8 @@ services_store_options(const struct config *c)
 		.queue_events_max = c->store_queue_events_max,
 		.archive_dir = c->store_archive_dir,
 		.commit_events_max = c->store_commit_events_max,
-		.checkpoint_interval_s = (int64_t)c->store_checkpoint_interval_s };
+		.checkpoint_interval_s = (int64_t)c->store_checkpoint_interval_s,
+		.free_bytes_min = c->store_free_bytes_min };
 }
 
 enum rc

@@ -7,31 +7,44 @@
 #include "store/dir.h"
 #include "store/keeper.h"
 #include "store/ledger.h"
+#include "store/probe.h"
 #include "store/reader.h"
 #include "store/record.h"
 #include "store/seal.h"
+#include "store/stats.h"
+#include "store/watch.h"
 
 #define CHECKPOINT_INTERVAL_S 3600
 /* How often the thread looks around by itself. */
 #define TICK_MS 1000
+#define FIGURES_MS 5000
 /* What failed is tried again after this. */
 #define RETRY_MS 30000
 /* A stop waits for this much of hashing, some seconds; the rest is done after the next start. */
 #define CLOSING_SEALS_MAX 4
+/* Redactions waiting for their seal; more wait for a later call. */
+#define RESEAL_MAX 64
 
 struct keeper {
 	struct segment_set *set;
 	struct ledger *ledger;
 	int64_t interval_ms;
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
+	pthread_cond_t changed, resealed;
 	pthread_t thread;
 	bool started;
 	/* Guarded by lock. */
 	bool closing, rolled;
+	uint64_t again[RESEAL_MAX]; /* segments whose file was replaced, to be sealed once more */
+	size_t again_count;
+	uint64_t segment_first; /* the one that is written to */
+	int64_t clock_steps;
 	uint64_t last_seq; /* of the log */
 	unsigned char chain[STORE_CHAIN_BYTES];
 	/* The thread's own. */
+	struct watch watch;
+	struct probe probe;
+	int64_t figures_at_ms;
 	struct seal_tree tree;
 	uint64_t signed_seq; /* of the newest statement */
 	int64_t signed_at_ms, retry_at_ms;
@@ -76,7 +89,7 @@ closing(void *context)
 }
 
 static enum rc
-seal(struct keeper *k, uint64_t first_seq, struct err *e)
+seal(struct keeper *k, uint64_t first_seq, bool again, struct err *e)
 {
 	struct segment *s;
 	struct store_statement st;
@@ -84,7 +97,7 @@ seal(struct keeper *k, uint64_t first_seq, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	rc = seal_protect(s, e);
-	if (rc == RC_OK && !is_sealed(k, first_seq)) {
+	if (rc == RC_OK && (again || !is_sealed(k, first_seq))) {
 		rc = seal_describe(s, &st, NULL, NULL, e);
 		if (rc == RC_OK)
 			rc = ledger_append(k->ledger, &st, e);
@@ -115,7 +128,7 @@ seal_all(struct keeper *k, struct err *e)
 			continue;
 		if (closing(k) && while_closing++ == CLOSING_SEALS_MAX)
 			break;
-		rc = seal(k, firsts[i], e);
+		rc = seal(k, firsts[i], false, e);
 		if (rc == RC_CORRUPT) {
 			/* Nothing is signed that is not sound, and nothing else waits for it. */
 			log_err("log.damaged", e);
@@ -126,6 +139,34 @@ seal_all(struct keeper *k, struct err *e)
 			rc = RC_OK; /* removed meanwhile */
 	}
 	arena_free(a);
+	return rc;
+}
+
+/* Seals what keeper_reseal asked for: the newest seal of a segment counts. */
+static enum rc
+seal_again(struct keeper *k, struct err *e)
+{
+	enum rc rc = RC_OK;
+	while (rc == RC_OK) {
+		pthread_mutex_lock(&k->lock);
+		uint64_t first_seq = k->again_count > 0 ? k->again[k->again_count - 1] : 0;
+		pthread_mutex_unlock(&k->lock);
+		if (first_seq == 0)
+			break;
+		rc = seal(k, first_seq, true, e);
+		if (rc == RC_NOTFOUND)
+			rc = RC_OK;
+		if (rc != RC_OK)
+			break;
+		/* Others are only ever added, and only at the end. */
+		pthread_mutex_lock(&k->lock);
+		size_t i = 0;
+		while (k->again[i] != first_seq)
+			i++;
+		memmove(&k->again[i], &k->again[i + 1], (--k->again_count - i) * sizeof k->again[0]);
+		pthread_cond_broadcast(&k->resealed);
+		pthread_mutex_unlock(&k->lock);
+	}
 	return rc;
 }
 
@@ -173,6 +214,32 @@ done:
 }
 
 static void
+look_at_readers(struct keeper *k)
+{
+	struct segment *s;
+	struct err e;
+	int64_t oldest_ms = 0, now_ms = clock_monotonic_ms();
+	pthread_mutex_lock(&k->lock);
+	uint64_t first = k->segment_first;
+	int64_t clock_steps = k->clock_steps;
+	pthread_mutex_unlock(&k->lock);
+	if (segment_acquire(k->set, first, &s, &e) != RC_OK)
+		return;
+	watch_look(&k->watch, s->env, now_ms, &oldest_ms);
+	segment_release(s);
+	if (k->figures_at_ms != 0 && now_ms - k->figures_at_ms < FIGURES_MS)
+		return;
+	k->figures_at_ms = now_ms;
+	stats_write(segment_set_dir(k->set),
+		&(struct store_stats){ .written_at_us = clock_now_us(),
+			.sync_us = k->probe.sync_us,
+			.oldest_reader_ms = oldest_ms,
+			.slow_readers = (int64_t)k->watch.slow,
+			.cleared_readers = (int64_t)k->watch.cleared,
+			.clock_steps = clock_steps });
+}
+
+static void
 work(struct keeper *k, bool rolled, bool last_time, uint64_t last_seq)
 {
 	struct err e = { .text = "" };
@@ -182,6 +249,8 @@ work(struct keeper *k, bool rolled, bool last_time, uint64_t last_seq)
 		return;
 	if (rolled)
 		rc = seal_all(k, &e);
+	if (rolled && rc == RC_OK)
+		rc = seal_again(k, &e);
 	if (rc == RC_OK && last_seq > k->signed_seq &&
 		(last_time || now_ms - k->signed_at_ms >= k->interval_ms))
 		rc = checkpoint(k, &e);
@@ -217,6 +286,8 @@ keeper_thread(void *context)
 			k->rolled = false;
 		pthread_mutex_unlock(&k->lock);
 		work(k, rolled, last_time, last_seq);
+		if (!last_time)
+			look_at_readers(k);
 		pthread_mutex_lock(&k->lock);
 	}
 	pthread_mutex_unlock(&k->lock);
@@ -291,6 +362,19 @@ compare_newest(struct keeper *k, const struct ledger_view *v, uint64_t last_seq,
 	return rc;
 }
 
+static void
+probe(struct keeper *k)
+{
+	const char *dir = segment_set_dir(k->set), *warning = NULL;
+	struct err e;
+	probe_sync(dir, &k->probe);
+	/* Of memory and the like it is known anyway, and was said. */
+	if (dir_check_filesystem(dir, &warning, &e) == RC_OK && warning == NULL &&
+		k->probe.doubt != NULL)
+		LOG_WARN("log.sync-suspicious", F_S("path", dir), F_I("us", k->probe.sync_us),
+			F_S("note", k->probe.doubt));
+}
+
 static enum rc
 start(struct keeper *k, struct err *e)
 {
@@ -306,8 +390,8 @@ start(struct keeper *k, struct err *e)
 }
 
 enum rc
-keeper_open(struct keeper **out, struct segment_set *set, int64_t checkpoint_interval_s, uint64_t last_seq,
-	const unsigned char chain[STORE_CHAIN_BYTES], struct err *e)
+keeper_open(struct keeper **out, struct segment_set *set, int64_t checkpoint_interval_s,
+	uint64_t segment_first, uint64_t last_seq, const unsigned char chain[STORE_CHAIN_BYTES], struct err *e)
 {
 	struct keeper *k = base_zalloc(sizeof *k);
 	struct arena *a = arena_new(4096);
@@ -316,6 +400,7 @@ keeper_open(struct keeper **out, struct segment_set *set, int64_t checkpoint_int
 	*out = NULL;
 	k->set = segment_set_ref(set);
 	k->interval_ms = 1000 * (checkpoint_interval_s > 0 ? checkpoint_interval_s : CHECKPOINT_INTERVAL_S);
+	k->segment_first = segment_first;
 	k->last_seq = last_seq;
 	memcpy(k->chain, chain, STORE_CHAIN_BYTES);
 	k->signed_at_ms = clock_monotonic_ms();
@@ -324,12 +409,15 @@ keeper_open(struct keeper **out, struct segment_set *set, int64_t checkpoint_int
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&k->changed, &attr);
+	pthread_cond_init(&k->resealed, &attr);
 	pthread_condattr_destroy(&attr);
 	enum rc rc = ledger_open(&k->ledger, segment_set_dir(set), segment_set_log_id(set), a, &v, e);
 	if (rc == RC_OK)
 		rc = compare_newest(k, &v, last_seq, e);
 	if (rc == RC_OK)
 		rc = ledger_introduce(k->ledger, &v, e);
+	if (rc == RC_OK)
+		probe(k);
 	if (rc == RC_OK)
 		rc = start(k, e);
 	arena_free(a);
@@ -352,11 +440,13 @@ keeper_close(struct keeper *k)
 		pthread_cond_signal(&k->changed);
 		pthread_mutex_unlock(&k->lock);
 		pthread_join(k->thread, NULL);
+		stats_remove(segment_set_dir(k->set));
 	}
 	ledger_close(k->ledger);
 	segment_set_unref(k->set);
 	free(k->sealed);
 	pthread_cond_destroy(&k->changed);
+	pthread_cond_destroy(&k->resealed);
 	pthread_mutex_destroy(&k->lock);
 	free(k);
 }
@@ -371,10 +461,46 @@ keeper_committed(struct keeper *k, uint64_t last_seq, const unsigned char chain[
 }
 
 void
-keeper_rolled(struct keeper *k)
+keeper_rolled(struct keeper *k, uint64_t segment_first)
 {
 	pthread_mutex_lock(&k->lock);
+	k->segment_first = segment_first;
 	k->rolled = true;
 	pthread_cond_signal(&k->changed);
+	pthread_mutex_unlock(&k->lock);
+}
+
+enum rc
+keeper_reseal(struct keeper *k, uint64_t first_seq, int64_t timeout_ms, struct err *e)
+{
+	struct timespec until;
+	bool waiting = true;
+	enum rc rc = RC_OK;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += timeout_ms / 1000;
+	pthread_mutex_lock(&k->lock);
+	if (k->again_count == RESEAL_MAX)
+		rc = err_set(e, RC_AGAIN, "log.checkpoints", "too many segments wait for their seal");
+	else
+		k->again[k->again_count++] = first_seq;
+	k->rolled = true;
+	pthread_cond_signal(&k->changed);
+	while (rc == RC_OK && waiting) {
+		waiting = false;
+		for (size_t i = 0; i < k->again_count; i++)
+			waiting = waiting || k->again[i] == first_seq;
+		if (waiting && pthread_cond_timedwait(&k->resealed, &k->lock, &until) != 0)
+			rc = err_set(e, RC_AGAIN, "log.checkpoints",
+				"segment %" PRIu64 " is not sealed again yet; it will be", first_seq);
+	}
+	pthread_mutex_unlock(&k->lock);
+	return rc;
+}
+
+void
+keeper_clock_stepped(struct keeper *k)
+{
+	pthread_mutex_lock(&k->lock);
+	k->clock_steps++;
 	pthread_mutex_unlock(&k->lock);
 }

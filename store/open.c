@@ -282,8 +282,8 @@ store_open(struct store **out, const struct store_options *options, struct err *
 		rc = index_open(&s->index, s->reader, e);
 	/* Behind the index, which forks: what forks must have no threads yet. */
 	if (rc == RC_OK)
-		rc = keeper_open(&s->keeper, s->set, s->options.checkpoint_interval_s, s->last_seq, s->chain,
-			e);
+		rc = keeper_open(&s->keeper, s->set, s->options.checkpoint_interval_s,
+			s->segment->first_seq, s->last_seq, s->chain, e);
 	if (rc == RC_OK)
 		rc = trainer_new(&s->trainer, s->packer, e);
 	if (rc == RC_OK)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "store/dir.h"
 #include "store/reader.h"
@@ -159,6 +160,12 @@ reader_leave(struct segment *s, MDB_txn *txn)
 	segment_release(s);
 }
 
+/* A read transaction ends after this, whatever was asked for: while it lasts the writer cannot use old
+ * pages again. */
+#define READ_TXN_MS 100
+/* Records between two looks at the clock. */
+#define CLOCK_EVERY 16
+
 /* What one call of store_read collects. */
 struct batch {
 	struct arena *a;
@@ -202,9 +209,11 @@ read_segment(struct store_reader *r, struct segment *s, MDB_txn *txn, uint64_t s
 	db_put_seq(key, seq);
 	MDB_val k = { sizeof key, key }, v;
 	MDB_cursor_op op = MDB_SET_KEY;
+	int64_t until_ms = clock_monotonic_ms() + READ_TXN_MS;
 	for (; *next <= *last; op = MDB_NEXT) {
 		if (b->count == b->max_count ||
-			(b->count > 0 && arena_used_bytes(b->a) - b->start_bytes >= b->max_bytes)) {
+			(b->count > 0 && arena_used_bytes(b->a) - b->start_bytes >= b->max_bytes) ||
+			(b->count % CLOCK_EVERY == CLOCK_EVERY - 1 && clock_monotonic_ms() > until_ms)) {
 			*full = true;
 			break;
 		}

@@ -22,6 +22,7 @@ struct store_options {
 	size_t commit_events_max;   /* events one commit takes at most; 0: default */
 	const char *archive_dir;    /* where segments are read from that dir does not hold; NULL, "": nowhere */
 	int64_t checkpoint_interval_s; /* between signed checkpoints while events come; 0: default */
+	uint64_t free_bytes_min;    /* with less free on the disk appends get RC_FULL; 0: no floor */
 };
 
 /* Opens or creates the log and starts its writer thread. Checks the file system, syncs what a killed
@@ -147,6 +148,26 @@ struct store_segment_stat {
 /* Lists the segments, oldest first, in a. */
 enum rc store_segments(struct store_reader *r, struct arena *a,
 	const struct store_segment_stat **segments, size_t *count, struct err *e) MUST_CHECK;
+
+/* ---- figures ---- */
+
+struct store_stats {
+	/* As of now: */
+	uint64_t readers;            /* read transactions running in the open segment, in any process */
+	uint64_t oldest_reader_txns; /* commits since the oldest of them began */
+	int64_t oldest_reader_pid;   /* 0: none runs */
+	uint64_t free_bytes;         /* on the log's disk */
+	/* From the writer, some seconds old: */
+	int64_t written_at_us;       /* when; 0: no writer runs */
+	int64_t sync_us;             /* what a flush took at its start; -1: unknown */
+	int64_t oldest_reader_ms;    /* how long the oldest read transaction has been running */
+	int64_t slow_readers;        /* read transactions of more than 5 s since its start */
+	int64_t cleared_readers;     /* slots of readers that died */
+	int64_t clock_steps;         /* how often the clock was set back */
+};
+
+/* RC_IO, RC_CORRUPT: the open segment cannot be looked at. */
+enum rc store_stats(struct store_reader *r, struct store_stats *st, struct err *e) MUST_CHECK;
 
 /* ---- signed statements ---- */
 

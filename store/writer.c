@@ -8,13 +8,15 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "store/probe.h"
 #include "store/recover.h"
 #include "store/writer.h"
 
 /* Less than this free is a full disk, whatever error the write gave: a short write comes back from LMDB
  * as EIO. */
 #define DISK_RESERVE_BYTES ((uint64_t)8 * 1024 * 1024)
-#define READER_CHECK_MS 30000
+/* What a clock that is slewed, not set, never goes back by. */
+#define CLOCK_STEP_US 100000
 
 /* What a commit in the making has added; taken over by the store only when it is on disk. */
 struct commit {
@@ -91,8 +93,8 @@ really_holds(struct store *s, const struct item *item, const struct index_entry 
 	struct index_key key;
 	arena_reset(s->scratch);
 	enum rc rc = store_read(s->reader, entry->seq, 1, 1, s->scratch, &records, &count, e);
-	if (rc == RC_AGAIN)
-		return rc;
+	if (rc != RC_OK && rc != RC_NOTFOUND && rc != RC_CORRUPT && rc != RC_INVALID)
+		return e->rc = RC_AGAIN;
 	*holds = rc == RC_NOTFOUND ? entry->seq != 0
 		: rc == RC_OK && count == 1 && index_key_of(&records[0].event, &key) &&
 			memcmp(key.bytes, item->key.bytes, INDEX_KEY_BYTES) == 0 &&
@@ -173,11 +175,30 @@ put_record(struct store *s, struct commit *c, struct item *item, uint64_t same_k
 	return 0;
 }
 
+/* Times never fall from one record to the next, so after a step back of the clock all records get the time
+ * of the last one before it until the clock has caught up. */
+static void
+watch_clock(struct store *s, int64_t now_us)
+{
+	int64_t back_us = s->last_at_us - now_us;
+	if (back_us > CLOCK_STEP_US && !s->clock_behind) {
+		s->clock_behind = true;
+		keeper_clock_stepped(s->keeper);
+		LOG_WARN("log.clock-step", F_I("back_ms", back_us / 1000),
+			F_S("note", "the clock was set back; events get the time of the last one before "
+				    "until it has caught up"));
+	} else if (back_us <= 0 && s->clock_behind) {
+		s->clock_behind = false;
+		LOG_INFO("log.clock-step", F_S("note", "the clock has caught up"));
+	}
+}
+
 /* Puts all items of the commit into its transaction; *code is LMDB's when it refused. */
 static enum rc
 put_items(struct store *s, struct commit *c, int *code, struct err *e)
 {
 	int64_t now_us = clock_now_us();
+	watch_clock(s, now_us);
 	for (struct item *item = c->items; item != NULL; item = item->next) {
 		uint64_t same_key_seq;
 		struct index_key key;
@@ -205,6 +226,18 @@ put_items(struct store *s, struct commit *c, int *code, struct err *e)
 	return RC_OK;
 }
 
+/* When the very last write of a commit failed, LMDB does not know either whether it is on disk, and lets
+ * nobody read or write any more. */
+static bool
+root_is_lost(const struct store *s)
+{
+	MDB_txn *txn;
+	int code = mdb_txn_begin(s->segment->env, NULL, 0, &txn);
+	if (code == 0)
+		mdb_txn_abort(txn);
+	return code == MDB_PANIC;
+}
+
 /* Writes the commit's items as one transaction. On failure nothing of it is visible. */
 static enum rc
 commit_once(struct store *s, struct commit *c, int *code, struct err *e)
@@ -218,7 +251,7 @@ commit_once(struct store *s, struct commit *c, int *code, struct err *e)
 	if (*code != 0)
 		return commit_err(s, c, *code, "begin a commit", e);
 	enum rc rc = put_items(s, c, code, e);
-	/* No place to look from whether it is a duplicate: the sender shall come back. */
+	/* Nobody could look whether it is a duplicate: the sender shall come back. */
 	if (rc == RC_AGAIN)
 		rc = e->rc = RC_FULL;
 	if (rc != RC_OK || c->puts == 0) {
@@ -228,6 +261,10 @@ commit_once(struct store *s, struct commit *c, int *code, struct err *e)
 	*code = mdb_txn_commit(c->txn);
 	if (*code != 0)
 		rc = commit_err(s, c, *code, "commit", e);
+	if (rc == RC_FULL && root_is_lost(s))
+		rc = err_set(e, RC_IO, "log.failed",
+			"write the root: %s; nothing more is accepted until a restart, which looks what is on "
+			"disk", mdb_strerror(*code));
 done:
 	c->txn = NULL;
 	if (rc != RC_OK)
@@ -267,6 +304,7 @@ writer_roll(struct store *s, struct err *e)
 	uint64_t first = s->last_seq + 1;
 	ASSERT(s->segment_last != 0);
 	enum rc rc = RC_OK;
+	segment_set_write_from(s->set, first);
 	if (!s->next_made)
 		rc = segment_make(s->dir, segment_set_log_id(s->set), first, s->chain, e);
 	if (rc != RC_OK)
@@ -279,7 +317,7 @@ writer_roll(struct store *s, struct err *e)
 	segment_release(s->segment);
 	s->segment = next;
 	s->segment_last = 0;
-	keeper_rolled(s->keeper);
+	keeper_rolled(s->keeper, s->segment->first_seq);
 	trainer_kick(s->trainer);
 	return RC_OK;
 }
@@ -333,13 +371,31 @@ segment_is_due(const struct store *s)
 		clock_now_us() - s->segment_first_at_us >= s->options.segment_age_s_max * 1000000;
 }
 
+/* Stops before the disk is full: the last of the room is for what else lives there, the index, the tables,
+ * and for whoever has to clean up. */
+static enum rc
+check_room(const struct store *s, struct err *e)
+{
+	if (s->options.free_bytes_min == 0)
+		return RC_OK;
+	uint64_t free_bytes = probe_free_bytes(s->dir);
+	if (free_bytes >= s->options.free_bytes_min)
+		return RC_OK;
+	return err_set(e, RC_FULL, "disk-full",
+		"%" PRIu64 " MiB are free on the disk of %s, store.free_bytes_min wants %" PRIu64
+		" MiB; make room, it goes on by itself",
+		free_bytes >> 20, s->dir, s->options.free_bytes_min >> 20);
+}
+
 /* A segment that cannot be made for lack of room is no reason to stop: the old one goes on. Once the new
  * one has its name the old one is over, or its next record would stand in both. */
 static enum rc
 commit(struct store *s, struct commit *c, struct err *e)
 {
 	int code = 0;
-	enum rc rc = RC_OK;
+	enum rc rc = check_room(s, e);
+	if (rc != RC_OK)
+		return rc;
 	if (s->next_made || segment_is_due(s))
 		rc = writer_roll(s, e);
 	if (rc == RC_FULL && !s->next_made)
@@ -425,23 +481,10 @@ finish(struct store *s, struct commit *c, enum rc rc, struct err *e)
 		index_committed(s->index, s->last_seq);
 }
 
-static void
-check_readers(struct store *s, int64_t *checked_at_ms)
-{
-	int64_t now_ms = clock_monotonic_ms();
-	if (now_ms - *checked_at_ms < READER_CHECK_MS)
-		return;
-	*checked_at_ms = now_ms;
-	int dead = 0;
-	if (mdb_reader_check(s->segment->env, &dead) == 0 && dead > 0)
-		LOG_INFO("log.readers-cleared", F_I("dead", dead));
-}
-
 void *
 writer_thread(void *context)
 {
 	struct store *s = context;
-	int64_t checked_at_ms = clock_monotonic_ms();
 	for (;;) {
 		struct commit c = { 0 };
 		struct err e = { .rc = RC_OK };
@@ -468,6 +511,5 @@ writer_thread(void *context)
 		}
 		enum rc rc = commit(s, &c, &e);
 		finish(s, &c, rc, &e);
-		check_readers(s, &checked_at_ms);
 	}
 }

@@ -59,6 +59,7 @@ struct store {
 	int64_t segment_first_at_us;
 	uint64_t last_seq;
 	int64_t last_at_us;
+	bool clock_behind; /* the clock is behind last_at_us, which was told */
 	unsigned char chain[STORE_CHAIN_BYTES];
 	struct store_reader *reader; /* for looking at what a duplicate claims to repeat */
 	struct arena *scratch;
