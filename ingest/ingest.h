@@ -6,17 +6,21 @@
 #include "store/store.h"
 
 /* The receiver: POST /in/<source> checks a delivery and answers 202 with its number once the log
- *has it on disk; GET and HEAD /livez and /readyz tell how it does. The only user of microhttpd.h.
+ * has it on disk; GET and HEAD /livez and /readyz tell how it does. The only user of microhttpd.h.
  *
  *	status  when                                                    log written
  *	202     on disk: {"seq":N,"duplicate":false}, X-Hooklog-Seq     yes, unless a duplicate
+ *	202     a batch, all of it: {"events":[{"seq":N,"duplicate":false},...]}    yes, as above
+ *	200     on disk, where the provider wants an answer of its own (provider.h)  yes, as above
+ *	200     an unsigned test of the sender: {"stored":false}; consent to OPTIONS
  *	400     malformed HTTP, or a header the provider always sends is missing
  *	401     signature missing, malformed or wrong
+ *	403     OPTIONS from an origin that is not allowed
  *	404     no such path or source: one answer for both
  *	405     wrong method; Allow names the right one
  *	409     a replay of this very log (X-Hooklog-Log names its id): storing it would be a loop
  *	413     body over the cap
- *	415     Content-Encoding, which would hide the signed bytes
+ *	415     Content-Encoding, which would hide the signed bytes; an unknown format
  *	503     our own trouble (log full or stopped, overload, stop): Retry-After
  *
  * Every refusal is {"error":"...","id":"..."}, where id names a page in docs/runbooks. */

@@ -32,12 +32,6 @@ check_plan(const struct source_plan *plan, struct err *e)
 	if (plan->secret.len > LIMIT_SECRET_BYTES)
 		return err_set(e, RC_INVALID, SOURCE_ID, "the secret is longer than %d bytes",
 			LIMIT_SECRET_BYTES);
-	const struct provider *provider = provider_find(bytes_str(plan->provider));
-	if (provider->sender_makes_secret && plan->secret.len == 0 && !plan->allow_unsigned)
-		return err_set(e, RC_INVALID, SOURCE_ID,
-			"%s makes the secret itself: put it into a file (umask 077) and name that "
-			"with --secret-file",
-			provider->label);
 	return RC_OK;
 }
 
@@ -51,12 +45,8 @@ try_plan(const struct source_plan *plan, struct buf *secret, struct arena *a, st
 	enum rc rc = source_set_up(&source, plan->options == NULL ? &none : plan->options, a, e);
 	if (rc != RC_OK)
 		return rc;
-	if (plan->secret.len > 0)
-		buf_put_bytes(secret, plan->secret);
-	else if (!plan->allow_unsigned && source.provider->make_secret != NULL)
-		source.provider->make_secret(source.setup, secret);
-	if (secret->len > 0 && source.provider->check_secret != NULL)
-		rc = source.provider->check_secret(source.setup, buf_bytes(secret), e);
+	if (!plan->allow_unsigned)
+		rc = source_choose_secret(&source, plan->secret, secret, e);
 	source_tear_down(&source);
 	return rc;
 }

@@ -151,6 +151,7 @@ source_rotate(const char *dir, const char *name, const struct source_rotation *r
 	struct sources *sources = NULL;
 	const struct source *source = NULL;
 	struct buf text = buf_new(LIMIT_CONFIG_FILE_BYTES);
+	struct buf secret_text = buf_new(LIMIT_SECRET_BYTES);
 	struct bytes before;
 	const char *conf = arena_printf(a, "%s/%s.conf", dir, name), *file = NULL;
 	size_t kept = 0;
@@ -170,13 +171,15 @@ source_rotate(const char *dir, const char *name, const struct source_rotation *r
 			conf, SOURCE_SECRETS_MAX);
 		goto done;
 	}
-	rc = fs_read(conf, LIMIT_CONFIG_FILE_BYTES, a, &before, e);
+	rc = source_choose_secret(source, r->secret, &secret_text, e);
+	if (rc == RC_OK)
+		rc = fs_read(conf, LIMIT_CONFIG_FILE_BYTES, a, &before, e);
 	if (rc == RC_OK)
 		rc = free_name(dir, name, a, &file, e);
 	if (rc != RC_OK)
 		goto done;
 	*secret_path = arena_printf(a, "%s/%s", dir, file);
-	rc = source_write_secret(*secret_path, r->secret, e);
+	rc = source_write_secret(*secret_path, buf_bytes(&secret_text), e);
 	if (rc != RC_OK)
 		goto done;
 	rewrite(&text, before, source, file, r);
@@ -187,6 +190,9 @@ source_rotate(const char *dir, const char *name, const struct source_rotation *r
 			unlink(arena_printf(a, "%s/%s", dir, secret->file));
 	}
 done:
+	if (secret_text.data != NULL)
+		crypto_wipe(secret_text.data, secret_text.len);
+	buf_free(&secret_text);
 	buf_free(&text);
 	sources_release(sources);
 	return rc;

@@ -2,6 +2,7 @@
 #include "ingest/sources.h"
 
 #define SOURCE_ID "ingest.source"
+#define RANDOM_SECRET_BYTES 32
 
 enum rc
 source_pairs_add(struct source_pairs *pairs, const char *name, const char *value, struct arena *a,
@@ -93,4 +94,29 @@ source_tear_down(const struct source *source)
 		source->setup == NULL || source->setup == source->provider->setup)
 		return;
 	source->provider->release(source->setup);
+}
+
+enum rc
+source_choose_secret(
+	const struct source *source, struct bytes given, struct buf *out, struct err *e)
+{
+	const struct provider *provider = source->provider;
+	unsigned char random[RANDOM_SECRET_BYTES];
+	if (given.len == 0 && provider->sender_makes_secret)
+		return err_set(e, RC_INVALID, SOURCE_ID,
+			"%s makes the secret itself: put it into a file (umask 077) and name that "
+			"with --secret-file",
+			provider->label);
+	if (given.len > 0) {
+		buf_put_bytes(out, given);
+	} else if (provider->make_secret != NULL) {
+		provider->make_secret(source->setup, out);
+	} else {
+		crypto_random(random, sizeof random);
+		buf_put_hex(out, random, sizeof random);
+		crypto_wipe(random, sizeof random);
+	}
+	return provider->check_secret == NULL
+		       ? RC_OK
+		       : provider->check_secret(source->setup, buf_bytes(out), e);
 }

@@ -115,6 +115,12 @@ enum rc source_set_up(struct source *source, const struct source_pairs *pairs, s
 	struct err *e) MUST_CHECK;
 void source_tear_down(const struct source *source);
 
+/* Appends the secret a source that is set up is to get: the given one, or when that is empty a new one
+ * of the form its provider wants. The caller wipes out. RC_INVALID: it has not that form, or only the
+ * sender can make one. */
+enum rc source_choose_secret(const struct source *source, struct bytes given, struct buf *out,
+	struct err *e) MUST_CHECK;
+
 /* Any thread. The last release wipes the secrets; NULL is fine. */
 struct sources *sources_retain(struct sources *s);
 void sources_release(struct sources *s);

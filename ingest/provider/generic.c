@@ -32,8 +32,10 @@ static const char *const hmac_schemes[] = {
 };
 
 /* A piece of the template: text, or what takes its place. */
+enum part_kind { PART_TEXT, PART_ID, PART_TIMESTAMP, PART_BODY };
+
 struct part {
-	enum { PART_TEXT, PART_ID, PART_TIMESTAMP, PART_BODY } kind;
+	enum part_kind kind;
 	struct bytes text;
 };
 
@@ -179,7 +181,7 @@ read_template(const struct reading *r)
 		struct part part = { .kind = PART_TEXT };
 		for (size_t k = PART_ID; k <= PART_BODY; k++) {
 			if (strncmp(text, places[k], strlen(places[k])) == 0)
-				part.kind = k;
+				part.kind = (enum part_kind)k;
 		}
 		size_t len = part.kind == PART_TEXT ? 1 + strcspn(text + 1, "{")
 						    : strlen(places[part.kind]);

@@ -96,9 +96,10 @@ verify(const struct provider_check *c, struct bytes secret)
 	if (secret.len == 0 || !read_signature(c->claims->signature, &s))
 		return false;
 	crypto_hmac_parts(CRYPTO_SHA256, secret, parts, COUNT_OF(parts), want);
-	for (size_t i = 0; i < s.count; i++)
-		matched |= crypto_unhex(s.v1[i], got, sizeof got) &
-			   crypto_equal(want, got, sizeof got);
+	for (size_t i = 0; i < s.count; i++) {
+		bool readable = crypto_unhex(s.v1[i], got, sizeof got);
+		matched |= crypto_equal(want, got, sizeof got) && readable;
+	}
 	return matched;
 }
 

@@ -5,7 +5,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test, assert } from '../lib/harness.mjs';
-import { ndjson, run, runOk, startIngest, tempDir } from '../lib/hooklog.mjs';
+import { ndjson, run, runOk, startIngest, tempDir, until } from '../lib/hooklog.mjs';
 import { npmPackage } from '../lib/npm.mjs';
 
 const now = () => Math.floor(Date.now() / 1000);
@@ -127,6 +127,26 @@ test('gitlab: the signing token, signed by standardwebhooks', async (t) => {
 	// The token of the other scheme is no way in.
 	assert.equal((await source.ask(body, { 'x-gitlab-event': 'Push Hook', 'webhook-id': 'k-2', 'x-gitlab-token': source.secret })).status, 401);
 	assert.equal((await source.test()).event, 'Push Hook');
+});
+
+test('a rotated secret has the form of its provider', async (t) => {
+	const { Webhook } = (await npmPackage('standardwebhooks', '1.1.1')).require('standardwebhooks');
+	const source = await receive(t, 'standard-webhooks');
+	await runOk(['source', 'rotate', 's', '--data', source.dir]);
+	const conf = fs.readFileSync(path.join(source.dir, 'sources/s.conf'), 'utf8');
+	const [fresh] = [...conf.matchAll(/^secret_file = (.*)$/gm)].map(([, file]) => fs.readFileSync(path.join(source.dir, 'sources', file), 'utf8').trim());
+	assert.match(fresh, /^whsec_/);
+	assert.notEqual(fresh, source.secret);
+	const at = new Date();
+	const body = '{"type":"x"}';
+	const headers = (id, secret) => ({ 'webhook-id': id, 'webhook-timestamp': String(Math.floor(at / 1000)), 'webhook-signature': new Webhook(secret).sign(id, at, body) });
+	// The receiver takes it up by itself; the old one goes on.
+	await until(async () => (await source.ask(body, headers('1', fresh))).status === 202);
+	await source.post(body, headers('2', source.secret));
+	const made = await receive(t, 'stripe', { secret: 'whsec_0123456789abcdefghijABCDEFGHIJ' });
+	const result = await run(['source', 'rotate', 's', '--data', made.dir]);
+	assert.notEqual(result.code, 0);
+	assert.match(result.stderr, /--secret-file/);
 });
 
 test('gitlab: the secret token', async (t) => {

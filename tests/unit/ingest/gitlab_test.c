@@ -11,6 +11,7 @@
 #define TOKEN "glhook-0123456789abcdef"
 #define SIGNING "whsec_dGVzdHRlc3R0ZXN0dGVzdHRlc3R0ZXN0dGVzdHRlc3Q="
 #define ID "f5e5f430-f57b-4e6e-9fac-d9128cd7232f"
+#define OTHER "v1,aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaA="
 #define SIGNATURE "v1,68n7sQVzNQF7jew9KS2HTT9NVpOYy2A5oNqzWGa8QlM="
 
 static const char *const by_signature[] = { "scheme", "signing-token", NULL };
@@ -86,13 +87,13 @@ one_signature_of_several_is_enough(void **state UNUSED)
 {
 	struct post *p = with_signature();
 	static const char *const right[] = {
-		"v1,aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaA= " SIGNATURE,
-		SIGNATURE " v1,aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaA=",
+		OTHER " " SIGNATURE,
+		SIGNATURE " " OTHER,
 		"v9,anything " SIGNATURE,
 	};
 	static const char *const wrong[] = { SIGNATURE " ", " " SIGNATURE, SIGNATURE "  v9,x",
 		SIGNATURE ",x", SIGNATURE " v1,", SIGNATURE " v1,aaaa", "," SIGNATURE,
-		"v1,aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaA=" };
+		OTHER };
 	for (size_t i = 0; i < COUNT_OF(right); i++)
 		assert_int_equal(post_try_with(p, "webhook-signature", right[i]), 0);
 	for (size_t i = 0; i < COUNT_OF(wrong); i++)
