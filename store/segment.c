@@ -23,6 +23,7 @@ struct segment_set {
 	pthread_mutex_t lock;
 	unsigned refs;
 	uint64_t clock;
+	uint64_t write_from; /* segments from this number on are opened for writing, whoever asks first */
 	size_t count;
 	struct segment *list;
 	char *archive_dir; /* NULL: none */
@@ -39,6 +40,7 @@ segment_set_new(const char *dir, const unsigned char log_id[STORE_LOG_ID_BYTES])
 	memcpy(set->log_id, log_id, STORE_LOG_ID_BYTES);
 	pthread_mutex_init(&set->lock, NULL);
 	set->refs = 1;
+	set->write_from = UINT64_MAX;
 	return set;
 }
 
@@ -292,6 +294,14 @@ close_one_idle(struct segment_set *set)
 	segment_close(s);
 }
 
+void
+segment_set_write_from(struct segment_set *set, uint64_t first_seq)
+{
+	pthread_mutex_lock(&set->lock);
+	set->write_from = first_seq;
+	pthread_mutex_unlock(&set->lock);
+}
+
 static enum rc
 acquire(struct segment_set *set, uint64_t first_seq, enum db_mode mode, struct segment **out,
 	struct err *e)
@@ -301,7 +311,8 @@ acquire(struct segment_set *set, uint64_t first_seq, enum db_mode mode, struct s
 	struct segment *s = set->list;
 	while (s != NULL && s->first_seq != first_seq)
 		s = s->next;
-	ASSERT(s == NULL || mode == DB_READ);
+	if (first_seq >= set->write_from)
+		mode = DB_WRITE;
 	if (s == NULL) {
 		if (set->count >= OPEN_MAX)
 			close_one_idle(set);
@@ -325,9 +336,13 @@ segment_acquire(struct segment_set *set, uint64_t first_seq, struct segment **s,
 enum rc
 segment_acquire_writable(struct segment_set *set, uint64_t first_seq, struct segment **s, struct err *e)
 {
+	segment_set_write_from(set, first_seq);
 	enum rc rc = acquire(set, first_seq, DB_WRITE, s, e);
 	if (rc != RC_OK)
 		return rc;
+	unsigned flags = 0;
+	mdb_env_get_flags((*s)->env, &flags);
+	ASSERT((flags & MDB_RDONLY) == 0);
 	int code = mdb_env_sync((*s)->env, 1);
 	if (code != 0) {
 		segment_release(*s);

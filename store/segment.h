@@ -39,6 +39,10 @@ void segment_set_unref(struct segment_set *set); /* NULL is fine; asserts that n
 const char *segment_set_dir(const struct segment_set *set);
 const unsigned char *segment_set_log_id(const struct segment_set *set);
 
+/* The writer will write to the segment that starts with first_seq: said before the file gets its name, so
+ * that a reader of this process who meets it first opens it for writing, too. A file can be open once. */
+void segment_set_write_from(struct segment_set *set, uint64_t first_seq);
+
 /* The segment that starts with first_seq, opened for reading when it is not open yet. Give it back
  * with segment_release. RC_NOTFOUND: there is no such file. RC_CORRUPT: it does not belong here. */
 enum rc segment_acquire(struct segment_set *set, uint64_t first_seq, struct segment **s, struct err *e)
@@ -54,7 +58,8 @@ enum rc segment_open_frozen(const char *path, const unsigned char log_id[STORE_L
 	uint64_t first_seq, struct segment **s, struct err *e) MUST_CHECK;
 void segment_close(struct segment *s); /* NULL is fine */
 
-/* As segment_acquire, for writing: the process's first use of this segment. Syncs the file, since a
+/* As segment_acquire, for writing; no reader of the process may have opened it before, unless after
+ * segment_set_write_from. Syncs the file, since a
  * killed writer may have left a commit in the page cache only. */
 enum rc segment_acquire_writable(struct segment_set *set, uint64_t first_seq, struct segment **s,
 	struct err *e) MUST_CHECK;
