@@ -5,6 +5,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test, assert } from '../lib/harness.mjs';
+import { debianProgram } from '../lib/debian.mjs';
 import { exec, run, runOk, startIngest, tempDir } from '../lib/hooklog.mjs';
 
 const SECRET = 'a secret of sufficient length';
@@ -109,12 +110,11 @@ test('the text is what Prometheus expects', async (t) => {
 
 // promtool is part of Debian's package prometheus.
 test('promtool finds nothing to complain about', async (t) => {
-	if ((await exec('sh', ['-c', 'command -v promtool'])).code !== 0)
-		t.skip('promtool is not installed (apt-get install prometheus)');
+	const { file } = await debianProgram(t, 'usr/bin/promtool', ['prometheus']);
 	const receiver = await start(t);
 	await post(receiver, '{}');
 	const { text } = await receiver.get('/metrics');
-	const result = await exec('promtool', ['check', 'metrics'], { input: text });
+	const result = await exec(file, ['check', 'metrics'], { input: text });
 	assert.equal(result.code, 0, result.stderr + result.stdout);
 	assert.equal(result.stderr + result.stdout, '');
 	await receiver.stop();
