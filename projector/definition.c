@@ -7,7 +7,7 @@
 
 /* With the bookkeeping columns and three per group of versions it stays within TABLES_PARAMS_MAX. */
 #define COLUMNS_MAX 90
-#define ROWS_MAX 64
+#define ROWS_MAX 192
 #define WORDS_MAX 64
 
 struct parser {

@@ -12,6 +12,28 @@
 -- rows: forkee
 -- rows: repositories[]
 -- rows: repositories_added[]
+-- rows: repository.template_repository
+-- rows: check_run.check_suite.repository
+-- rows: workflow_run.head_repository
+-- rows: workflow_run.repository
+-- rows: pull_requests[].head.repo
+-- rows: pull_requests[].base.repo
+-- rows: changes.new_repository
+-- rows: changes.new_repository.template_repository
+-- rows: repositories_removed[] on installation_repositories
+-- rows: blocked_issue.repository
+-- rows: blocking_issue.repository
+-- rows: blocking_issue_repo on issue_dependencies
+-- rows: blocked_issue_repo on issue_dependencies
+-- rows: changes.old_repository
+-- rows: personal_access_token_request.repositories[]
+-- rows: repository_advisory.private_fork
+-- rows: repository.parent
+-- rows: repository.source
+-- rows: parent_issue.repository
+-- rows: parent_issue_repo on sub_issues
+-- rows: sub_issue.repository
+-- rows: sub_issue_repo on sub_issues
 -- delete: repository.deleted
 create table repositories (
 	id             bigint primary key,

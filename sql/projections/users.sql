@@ -5,7 +5,7 @@
 -- key: id
 -- rows: sender
 -- rows: repository.owner
--- rows: installation.account
+-- rows: installation.account where login
 -- rows: organization
 -- rows: member
 -- rows: membership.user
@@ -15,7 +15,7 @@
 -- rows: pull_request.user
 -- rows: pull_request.assignee
 -- rows: pull_request.assignees[]
--- rows: pull_request.requested_reviewers[]
+-- rows: pull_request.requested_reviewers[] where login
 -- rows: pull_request.merged_by
 -- rows: pull_request.head.user
 -- rows: pull_request.base.user
@@ -34,6 +34,133 @@
 -- rows: forkee.owner
 -- rows: commit.author on status
 -- rows: commit.committer on status
+-- rows: repository.organization
+-- rows: repository.template_repository.owner
+-- rows: check_run.app.owner
+-- rows: check_run.check_suite.app.owner
+-- rows: check_run.check_suite.repository.owner
+-- rows: check_run.deployment.performed_via_github_app.owner
+-- rows: check_suite.app.owner
+-- rows: alert.assignees[]
+-- rows: alert.dismissed_by
+-- rows: alert.dismissal_approved_by
+-- rows: deployment.performed_via_github_app.owner
+-- rows: workflow_run.head_repository.owner
+-- rows: workflow_run.repository.owner
+-- rows: pull_requests[].user
+-- rows: pull_requests[].milestone.creator
+-- rows: pull_requests[].assignee
+-- rows: pull_requests[].head.repo.owner
+-- rows: pull_requests[].head.user
+-- rows: pull_requests[].base.repo.owner
+-- rows: pull_requests[].base.user
+-- rows: pull_requests[].auto_merge.enabled_by
+-- rows: pull_requests[].merged_by
+-- rows: approver on deployment_review
+-- rows: reviewers[].reviewer where login
+-- rows: requestor on deployment_review
+-- rows: deployment_status.performed_via_github_app.owner
+-- rows: answer.user
+-- rows: discussion.answer_chosen_by
+-- rows: changes.new_discussion.answer_chosen_by
+-- rows: changes.new_discussion.user
+-- rows: changes.new_repository.organization
+-- rows: changes.new_repository.owner
+-- rows: changes.new_repository.template_repository.owner
+-- rows: old_answer.user
+-- rows: installation.suspended_by
+-- rows: requester on installation, installation_repositories
+-- rows: account on installation_target where login
+-- rows: comment.performed_via_github_app.owner
+-- rows: blocked_issue.user
+-- rows: blocked_issue.assignee
+-- rows: blocked_issue.assignees[]
+-- rows: blocked_issue.milestone.creator
+-- rows: blocked_issue.closed_by
+-- rows: blocked_issue.repository.owner
+-- rows: blocked_issue.performed_via_github_app.owner
+-- rows: blocking_issue.user
+-- rows: blocking_issue.assignee
+-- rows: blocking_issue.assignees[]
+-- rows: blocking_issue.milestone.creator
+-- rows: blocking_issue.closed_by
+-- rows: blocking_issue.repository.owner
+-- rows: blocking_issue.performed_via_github_app.owner
+-- rows: blocking_issue_repo.owner
+-- rows: blocked_issue_repo.owner
+-- rows: issue.milestone.creator
+-- rows: issue.performed_via_github_app.owner
+-- rows: milestone.creator
+-- rows: changes.old_issue.assignee
+-- rows: changes.old_issue.assignees[]
+-- rows: changes.old_issue.milestone.creator
+-- rows: changes.old_issue.performed_via_github_app.owner
+-- rows: changes.old_issue.user
+-- rows: changes.old_repository.owner
+-- rows: changes.new_issue.assignee
+-- rows: changes.new_issue.assignees[]
+-- rows: changes.new_issue.milestone.creator
+-- rows: changes.new_issue.performed_via_github_app.owner
+-- rows: changes.new_issue.user
+-- rows: marketplace_purchase.account
+-- rows: previous_marketplace_purchase.account
+-- rows: invitation.inviter
+-- rows: user on organization
+-- rows: package.owner
+-- rows: package.package_version.author
+-- rows: package.package_version.release.author
+-- rows: build.pusher
+-- rows: personal_access_token_request.owner
+-- rows: project_card.creator
+-- rows: project.creator
+-- rows: projects_v2.owner where login
+-- rows: projects_v2.creator
+-- rows: projects_v2.deleted_by
+-- rows: projects_v2.latest_status_update.creator
+-- rows: projects_v2_item.creator
+-- rows: projects_v2_status_update.creator
+-- rows: pull_request.auto_merge.enabled_by
+-- rows: pull_request.base.repo.owner
+-- rows: pull_request.head.repo.owner
+-- rows: pull_request.milestone.creator
+-- rows: thread.comments[].user
+-- rows: registry_package.owner
+-- rows: registry_package.package_version.author
+-- rows: registry_package.package_version.release.author
+-- rows: release.assets[].uploader
+-- rows: repository_advisory.author
+-- rows: repository_advisory.publisher
+-- rows: repository_advisory.credits_detailed[].user
+-- rows: repository_advisory.collaborating_users[] where login
+-- rows: repository_advisory.private_fork.owner
+-- rows: changes.owner.from.organization
+-- rows: changes.owner.from.user
+-- rows: alert.dismisser
+-- rows: alert.resolved_by
+-- rows: alert.push_protection_bypassed_by
+-- rows: alert.push_protection_bypass_request_reviewer
+-- rows: alert.assigned_to
+-- rows: repository.parent.owner
+-- rows: repository.source.owner
+-- rows: sponsorship.maintainer
+-- rows: sponsorship.sponsor
+-- rows: sponsorship.sponsorable
+-- rows: parent_issue.user
+-- rows: parent_issue.assignee
+-- rows: parent_issue.assignees[]
+-- rows: parent_issue.milestone.creator
+-- rows: parent_issue.closed_by
+-- rows: parent_issue.repository.owner
+-- rows: parent_issue.performed_via_github_app.owner
+-- rows: parent_issue_repo.owner
+-- rows: sub_issue.user
+-- rows: sub_issue.assignee
+-- rows: sub_issue.assignees[]
+-- rows: sub_issue.milestone.creator
+-- rows: sub_issue.closed_by
+-- rows: sub_issue.repository.owner
+-- rows: sub_issue.performed_via_github_app.owner
+-- rows: sub_issue_repo.owner
 create table users (
 	id         bigint primary key,
 	login      text, -- = login

@@ -51,6 +51,22 @@ const unstamped = (s) => [s.seq, s.rank];
 
 const id = (s) => [s.object.id];
 
+// Every object anywhere in the payload that fits, with the name of the member it is in.
+function anywhere(value, fits, name = '', found = []) {
+	if (Array.isArray(value))
+		value.forEach((v) => anywhere(v, fits, name, found));
+	else if (value !== null && typeof value === 'object') {
+		if (fits(value, name))
+			found.push(value);
+		for (const [key, v] of Object.entries(value))
+			anywhere(v, fits, key, found);
+	}
+	return found;
+}
+
+// An invitation has the login of whom it invites, and an id of its own.
+const isAccount = (o, name) => 'login' in o && 'id' in o && name !== 'invitation';
+
 function users(deliveries) {
 	const at = (p) => ({ at: p });
 	const places = [
@@ -63,6 +79,7 @@ function users(deliveries) {
 		at((p) => p.review?.user), at((p) => p.discussion?.user), at((p) => p.release?.author), at((p) => p.deployment?.creator),
 		at((p) => p.deployment_status?.creator), at((p) => p.workflow_run?.actor), at((p) => p.workflow_run?.triggering_actor),
 		at((p) => p.forkee?.owner), { on: ['status'], at: (p) => p.commit?.author }, { on: ['status'], at: (p) => p.commit?.committer },
+		at((p) => anywhere(p, isAccount)),
 	];
 	return [...newest(sightings(deliveries, places), id, unstamped, (s) => 'login' in s.object).values()]
 		.map(({ s: { object: o } }) => [text(o.id), text(o.login), text(o.type ?? ('members_url' in o ? 'Organization' : null))])
@@ -72,14 +89,16 @@ function users(deliveries) {
 function organizations(deliveries) {
 	const isOrg = (o) => o.type === 'Organization';
 	const list = sightings(deliveries, [{ at: (p) => p.organization, rank: 1 },
-		{ at: (p) => p.repository?.owner, where: isOrg }, { at: (p) => p.installation?.account, where: isOrg }]);
+		{ at: (p) => p.repository?.owner, where: isOrg }, { at: (p) => p.installation?.account, where: isOrg },
+		{ at: (p) => anywhere(p, (o, name) => isAccount(o, name) && (isOrg(o) || name === 'organization')) }]);
 	return [...newest(list, id, unstamped).values()].map(({ s: { object: o } }) => [text(o.id), text(o.login)]).sort(byId);
 }
 
 function repositories(deliveries) {
 	const list = sightings(deliveries, [{ on: ['repository'], at: (p) => p.repository, rank: 1 }, { at: (p) => p.repository },
 		{ at: (p) => p.pull_request?.head?.repo }, { at: (p) => p.pull_request?.base?.repo }, { at: (p) => p.forkee },
-		{ at: (p) => p.repositories }, { at: (p) => p.repositories_added }]);
+		{ at: (p) => p.repositories }, { at: (p) => p.repositories_added },
+		{ at: (p) => anywhere(p, (o) => 'full_name' in o && 'id' in o) }]);
 	const full = newest(list, id, stamped, (s) => s.object.owner !== undefined && 'id' in (s.object.owner ?? {}));
 	return [...newest(list, id, stamped).values()].map(({ key, s: { object: o } }) => {
 		const whole = full.get(key.join('/'))?.s.object;

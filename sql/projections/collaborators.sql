@@ -1,0 +1,16 @@
+-- People with access of their own to a repository. Who lost it has deleted_at.
+--
+-- provider: github
+-- key: repo_id, user_id
+-- rows: . on member rank 1
+-- delete: member.removed
+create table collaborators (
+	repo_id    bigint not null, -- = repository.id
+	user_id    bigint not null, -- = member.id
+	sender_id  bigint, -- = sender.id
+	permission text, -- permission = changes.permission.to | changes.role_name.to
+	role_name  text, -- permission = changes.role_name.to | changes.permission.to
+	primary key (repo_id, user_id)
+);
+
+create index collaborators_user on collaborators (user_id);

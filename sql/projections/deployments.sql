@@ -1,0 +1,27 @@
+-- Deployments by id. What became of one is in deployment_statuses.
+--
+-- provider: github
+-- key: id
+-- version: updated_at
+-- rows: deployment on deployment rank 1
+-- rows: deployment
+create table deployments (
+	id                     bigint primary key,
+	repo_id                bigint, -- = $.repository.id
+	sha                    text, -- = sha
+	ref                    text, -- = ref
+	task                   text, -- = task
+	environment            text, -- = environment
+	original_environment   text, -- = original_environment
+	description            text, -- = description
+	payload                jsonb, -- = payload
+	transient_environment  boolean, -- = transient_environment
+	production_environment boolean, -- = production_environment
+	creator_id             bigint, -- = creator.id
+	created_at             timestamptz, -- = created_at
+	updated_at             timestamptz, -- = updated_at
+	workflow_run_id        bigint -- run = $.workflow_run.id | $.workflow_job.run_id
+);
+
+create index deployments_repo on deployments (repo_id, created_at);
+create index deployments_sha on deployments (sha);

@@ -1,0 +1,25 @@
+-- Security advisories by GHSA id: those of GitHub's database and those that repositories publish.
+--
+-- provider: github
+-- key: ghsa_id
+-- version: updated_at
+-- rows: security_advisory on security_advisory rank 1
+-- rows: repository_advisory on repository_advisory rank 1 of='repository'
+-- rows: alert.security_advisory on dependabot_alert
+create table security_advisories (
+	ghsa_id         text primary key,
+	summary         text, -- = summary
+	cve_id          text, -- = cve_id
+	description     text, -- = description
+	severity        text, -- = severity
+	cvss_score      text, -- = cvss.score
+	cvss_vector     text, -- = cvss.vector_string
+	cwe_ids         text[], -- = list(cwes[].cwe_id)
+	vulnerabilities jsonb, -- = vulnerabilities
+	published_at    timestamptz, -- = published_at
+	updated_at      timestamptz, -- = updated_at
+	withdrawn_at    timestamptz, -- = withdrawn_at
+	repo_id         bigint, -- repository = :of='repository' => $.repository.id
+	state           text, -- repository = state
+	author_id       bigint -- repository = author.id
+);
