@@ -39,6 +39,7 @@ run_run(const struct cli_call *call)
 	struct project_context c;
 	struct err e;
 	enum rc rc = project_open(&c, call, true, &e);
+	c.options.stop_seq = cli_option(call, "to")->u64;
 	if (rc == RC_OK)
 		rc = projector_run(&c.options, &e);
 	project_close(&c);
@@ -84,9 +85,9 @@ put_status_json(struct buf *out, const struct projector_status *s)
 		const struct projector_generation_status *g = &s->generations[i];
 		buf_printf(out,
 			"%s{\"id\":%d,\"schema\":\"%s\",\"status\":\"%s\",\"seq\":%" PRIu64
-			",\"parked\":%" PRIu64 ",\"current_definitions\":%s}",
+			",\"parked\":%" PRIu64 ",\"paused\":%s,\"current_definitions\":%s}",
 			i == 0 ? "" : ",", g->id, g->schema, g->status, g->seq, g->parked,
-			g->current_definitions ? "true" : "false");
+			g->paused ? "true" : "false", g->current_definitions ? "true" : "false");
 	}
 	buf_put_str(out, "]}\n");
 }
@@ -102,6 +103,8 @@ put_status_text(struct buf *out, const struct projector_status *s)
 		const struct projector_generation_status *g = &s->generations[i];
 		buf_printf(out, "%-10s %-10s %-13" PRIu64 " %-7" PRIu64 " %s\n", g->schema, g->status, g->seq,
 			g->parked, g->current_definitions ? "current" : "changed: rebuild");
+		if (g->paused)
+			buf_printf(out, "           paused: `hooklog project resume` lets its projector go on\n");
 	}
 }
 
@@ -194,12 +197,18 @@ run_parked(const struct cli_call *call)
 	return code;
 }
 
+static const struct cli_option run_options[] = {
+	{ "to", CLI_U64, "SEQ", "stop once this event is in the tables" },
+};
+
 const struct cli_command cmd_project_run = {
 	.name = "project run",
 	.args_help = "",
 	.summary = "Keep the PostgreSQL tables up to date with the log.",
 	.details = "Runs in the foreground until SIGINT or SIGTERM. Makes its schemas on first use. A database\n"
 		   "that is down is waited for; one that refuses us, or tables of another log, end it.\n",
+	.options = run_options,
+	.option_count = COUNT_OF(run_options),
 	.run = run_run,
 };
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "base/limits.h"
 #include "cli/cmd.h"
 #include "cli/cmd_project.h"
@@ -134,4 +135,90 @@ const struct cli_command cmd_project_verify = {
 	.options = verify_options,
 	.option_count = COUNT_OF(verify_options),
 	.run = run_verify,
+};
+
+/* ---- explain ---- */
+
+struct explanations {
+	struct buf out;
+	bool json;
+};
+
+static void
+put_explanation_json(struct buf *out, const struct projector_explanation *x)
+{
+	buf_printf(out, "{\"table\":\"%s\",\"group\":\"%s\",\"seq\":%" PRIu64, x->view, x->group, x->seq);
+	if (x->event != NULL) {
+		char at[CLOCK_TEXT_BYTES];
+		clock_format_us(x->received_at_us, at);
+		buf_printf(out, ",\"received_at\":\"%s\",\"event\":", at);
+		buf_put_json(out, bytes_str(x->event));
+		buf_put_str(out, ",\"action\":");
+		put_json_or_null(out, x->action);
+		buf_put_str(out, ",\"delivery\":");
+		buf_put_json(out, bytes_str(x->delivery));
+	}
+	if (x->version_at != NULL)
+		buf_printf(out, ",\"version_at\":\"%s\",\"version_rank\":%d", x->version_at, x->version_rank);
+	buf_put_str(out, ",\"values\":{");
+	for (size_t i = 0; i < x->value_count; i++) {
+		buf_printf(out, "%s\"%s\":", i == 0 ? "" : ",", x->values[i].column);
+		put_json_or_null(out, x->values[i].text);
+	}
+	buf_put_str(out, "}}\n");
+}
+
+static void
+put_explanation(const struct projector_explanation *x, void *context)
+{
+	struct explanations *all = context;
+	struct buf *out = &all->out;
+	if (all->json) {
+		put_explanation_json(out, x);
+		return;
+	}
+	char at[CLOCK_TEXT_BYTES];
+	clock_format_us(x->received_at_us, at);
+	if (x->seq == 0)
+		buf_printf(out, "%s: no event told it\n", x->group);
+	else if (x->event == NULL)
+		buf_printf(out, "%s: event %" PRIu64 ", which the log no longer holds\n", x->group, x->seq);
+	else
+		buf_printf(out, "%s: event %" PRIu64 " of %s, %s%s%s, delivery %s\n", x->group, x->seq, at, x->event,
+			x->action == NULL ? "" : ".", x->action == NULL ? "" : x->action, x->delivery);
+	if (x->seq != 0 && x->version_at != NULL)
+		buf_printf(out, "\tversion %s, rank %d\n", x->version_at, x->version_rank);
+	for (size_t i = 0; i < x->value_count; i++)
+		buf_printf(out, "\t%-20s %s\n", x->values[i].column,
+			x->values[i].text == NULL ? "null" : x->values[i].text);
+}
+
+static int
+run_explain(const struct cli_call *call)
+{
+	struct project_context c;
+	struct err e;
+	struct explanations all = { .out = buf_new(LIMIT_TEXT_BYTES), .json = call->json };
+	const struct projector_explain_options options = { .table = call->args[0], .key = call->args + 1,
+		.key_count = call->arg_count - 1, .found = put_explanation, .context = &all };
+	enum rc rc = project_open(&c, call, false, &e);
+	if (rc == RC_OK)
+		rc = projector_explain(&c.options, &options, &e);
+	project_close(&c);
+	int code = rc == RC_OK ? EXIT_DONE : cmd_fail(&e);
+	if (rc == RC_OK && !cmd_print(&all.out))
+		code = EXIT_FAILED;
+	buf_free(&all.out);
+	return code;
+}
+
+const struct cli_command cmd_project_explain = {
+	.name = "project explain",
+	.args_help = "TABLE KEY...",
+	.args_min = 2,
+	.args_max = 10,
+	.summary = "Show which events made a row what it is.",
+	.details = "KEY is the row's primary key, one argument per column. For each group of columns: the event that\n"
+		   "told it last, the version it won with, and the values. `hooklog log show SEQ` shows an event.\n",
+	.run = run_explain,
 };

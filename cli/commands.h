@@ -27,8 +27,14 @@
 	X(log_tail)                                                                                \
 	X(log_verify)                                                                              \
 	X(project_check)                                                                           \
+	X(project_drop)                                                                            \
+	X(project_explain)                                                                         \
 	X(project_parked)                                                                          \
+	X(project_pause)                                                                           \
 	X(project_rebuild)                                                                         \
+	X(project_reset)                                                                           \
+	X(project_resume)                                                                          \
+	X(project_rollback)                                                                        \
 	X(project_run)                                                                             \
 	X(project_status)                                                                          \
 	X(project_verify)                                                                          \

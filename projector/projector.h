@@ -22,7 +22,7 @@ struct projector_options {
 	void *context;
 };
 
-/* Projects until stop_fd: RC_OK. Makes the control schema and the first generation when they are missing.
+/* Projects until stop_fd or stop_seq: RC_OK. Makes the control schema and the first generation when they are missing.
  * Rides out a database that is down or in trouble: it logs postgres.unavailable and tries again with
  * backoff from 0.1 to 30 s. Follows a rebuild that another process swaps in. Waits some seconds for the
  * lock of another projector, since a killed predecessor's connection may hold it, and as long as it takes
@@ -39,12 +39,39 @@ enum rc projector_run(const struct projector_options *o, struct err *e) MUST_CHE
  * again. The other errors as in projector_run. */
 enum rc projector_rebuild(const struct projector_options *o, struct err *e) MUST_CHECK;
 
+/* ---- control; each leaves a row in hooklog.audit ---- */
+
+/* Lets the projector of the live generation wait, or go on; *seq is its checkpoint. */
+enum rc projector_pause(const struct projector_options *o, bool paused, uint64_t *seq, struct err *e)
+	MUST_CHECK;
+
+struct projector_rollback {
+	char schema[32], replaced[32]; /* of the tables that are live now, and that were */
+	uint64_t seq, replaced_seq;
+	bool paused; /* they were made by other projections than this program has */
+};
+
+/* Makes the generation live again that was live before, in one transaction; its projector goes on from its
+ * checkpoint. RC_NOTFOUND: there is none. RC_CONFLICT, id project.views-in-the-way. */
+enum rc projector_rollback(const struct projector_options *o, struct projector_rollback *done,
+	struct err *e) MUST_CHECK;
+
+/* Drops a generation that is not live. RC_NOTFOUND: there is none of that number. RC_INVALID: it is live.
+ * RC_CONFLICT, id project.locked: a rebuild is filling it. */
+enum rc projector_drop(const struct projector_options *o, uint64_t id, struct err *e) MUST_CHECK;
+
+/* Moves the live checkpoint back, so that the events after it are projected again, which changes no row
+ * that is right. RC_CONFLICT, id project.locked: a projector runs. RC_INVALID: to is after it. */
+enum rc projector_reset(const struct projector_options *o, uint64_t to, uint64_t *from, struct err *e)
+	MUST_CHECK;
+
 struct projector_generation_status {
 	int id;
 	char schema[32];
 	char status[16]; /* "building", "live", "retired" */
 	uint64_t seq;
 	uint64_t parked;
+	bool paused;
 	bool current_definitions; /* made from the projections this program has */
 };
 
@@ -115,6 +142,36 @@ struct projector_verify_report {
  * definitions, or another log. RC_AGAIN: stop_fd, or the database is away. */
 enum rc projector_verify(const struct projector_options *o, const struct projector_verify_options *options,
 	struct projector_verify_report *report, struct err *e) MUST_CHECK;
+
+struct projector_value {
+	const char *column;
+	const char *text; /* NULL: null */
+};
+
+/* Where a group of columns of a row comes from. Strings are borrowed for the call. */
+struct projector_explanation {
+	const char *view, *group; /* "core", ..., "deleted"; "row" for all of a fact */
+	const struct projector_value *values;
+	size_t value_count;
+	uint64_t seq;            /* of the event; 0: never told */
+	const char *version_at;  /* when the object said it changed, or NULL in a fact */
+	int version_rank;
+	const char *event, *action, *delivery; /* NULL: the log no longer holds it, or it has none */
+	int64_t received_at_us;
+};
+
+struct projector_explain_options {
+	const char *table;
+	const char *const *key; /* values of the key columns in their order */
+	size_t key_count;
+	void (*found)(const struct projector_explanation *explanation, void *context);
+	void *context;
+};
+
+/* Tells for each group of columns of a row which event made it what it is.
+ * RC_NOTFOUND: no such table or row. RC_INVALID: the key has another number of parts. */
+enum rc projector_explain(const struct projector_options *o, const struct projector_explain_options *options,
+	struct err *e) MUST_CHECK;
 
 /* Checks all definitions and appends, with sql set, what is made from each for tables in schema gh_gN. */
 enum rc projector_check(const char *definitions_dir, const char *only_table, bool sql, struct buf *out,

@@ -26,6 +26,10 @@ attach(struct session *s, struct err *e)
 		if (rc == RC_OK)
 			rc = generation_find_locked(s->pg, GENERATION_LIVE, &s->generation, e);
 	}
+	if (rc == RC_OK && s->generation.paused) {
+		rc = err_set(e, RC_CONFLICT, NULL, "generation %d is paused", s->generation.id);
+		snprintf(e->code, sizeof e->code, "HL003");
+	}
 	if (rc == RC_OK)
 		rc = session_check_definitions(s, e);
 	if (rc == RC_OK)
@@ -49,8 +53,26 @@ look_after(struct session *s, struct err *e)
 	if (rc == RC_OK && live.id != s->generation.id) {
 		rc = err_set(e, RC_CONFLICT, NULL, "generation %d was retired", s->generation.id);
 		snprintf(e->code, sizeof e->code, "HL002");
+	} else if (rc == RC_OK && live.paused) {
+		rc = err_set(e, RC_CONFLICT, NULL, "generation %d is paused", live.id);
+		snprintf(e->code, sizeof e->code, "HL003");
 	}
 	return rc;
+}
+
+/* With the lock kept: until somebody resumes, or another generation is live. RC_OK also at stop_fd. */
+static enum rc
+wait_resumed(struct session *s, struct err *e)
+{
+	struct generation live;
+	do {
+		enum rc rc = generation_find(s->pg, GENERATION_LIVE, &live, e);
+		if (rc != RC_OK)
+			return rc;
+		if (!live.paused || live.id != s->generation.id)
+			return RC_OK;
+	} while (!session_stopped(s, IDLE_MS));
+	return RC_OK;
 }
 
 /* Says what a batch could not store as it came; the log keeps it as it came. */
@@ -67,11 +89,11 @@ report(const struct applier *before, const struct applier *after)
 			F_U("out_of_range", after->out_of_range_values - before->out_of_range_values));
 }
 
-/* Projects until something happens: RC_OK means stop_fd. */
+/* Projects until something happens: RC_OK means stop_fd or stop_seq. */
 static enum rc
 tail(struct session *s, int64_t *backoff_ms, struct err *e)
 {
-	while (!session_stopped(s, 0)) {
+	while (!session_stopped(s, 0) && (s->o->stop_seq == 0 || s->generation.seq < s->o->stop_seq)) {
 		size_t count;
 		const struct applier before = s->applier;
 		enum rc rc = session_step(s, &count, e);
@@ -126,6 +148,18 @@ projector_run(const struct projector_options *o, struct err *e)
 			LOG_INFO("project.swapped", F_S("retired", s.generation.schema));
 			rc = RC_OK;
 			continue;
+		}
+		if (rc == RC_CONFLICT && strcmp(e->code, "HL003") == 0) {
+			LOG_INFO("project.paused", F_S("schema", s.generation.schema),
+				F_U("seq", s.generation.seq), F_S("next", "hooklog project resume"));
+			attached = true;
+			rc = wait_resumed(&s, e);
+			if (rc == RC_OK && session_stopped(&s, 0))
+				break;
+			if (rc == RC_OK) {
+				LOG_INFO("project.resumed", F_S("schema", s.generation.schema));
+				continue;
+			}
 		}
 		if (!may_pass(e, attached, waited_ms))
 			break;
