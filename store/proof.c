@@ -240,7 +240,7 @@ parse_proof(struct bytes text, struct arena *a, struct proof *p)
 {
 	struct bytes value;
 	*p = (struct proof){ 0 };
-	if (!take_line(&text, "hooklog", &value) || !bytes_is(value, TITLE + strlen("hooklog ")) ||
+	if (!take_line(&text, "hooklog", &value) || !bytes_is(value, &TITLE[strlen("hooklog ")]) ||
 		!take_hex(&text, "log", p->log_id, sizeof p->log_id) || !take_line(&text, "seq", &value) ||
 		!parse_seq(value, &p->seq) ||
 		!take_hex(&text, "previous", p->previous, sizeof p->previous) ||
