@@ -106,6 +106,49 @@ base64_vectors(void **state UNUSED)
 }
 
 static void
+unbase64_is_strict(void **state UNUSED)
+{
+	static const char *const right[][2] = { { "", "" }, { "Zg==", "f" }, { "Zm8=", "fo" },
+		{ "Zm9v", "foo" }, { "Zm9vYmFy", "foobar" }, { "+/+/", "\xfb\xff\xbf" } };
+	/* Cut, padded elsewhere, white space, other alphabets, bits left over, too long. */
+	static const char *const wrong[] = { "Z", "Zg", "Zg=", "Zg===", "=Zg=", "Z===", "====",
+		"Zm9v\n", " Zm9v", "Zm 9", "-_-_", "Zh==", "Zm9=", "Zg==Zg==", "Zm9vYmFyZm9v" };
+	unsigned char out[8];
+	size_t len;
+	for (size_t i = 0; i < COUNT_OF(right); i++) {
+		assert_true(crypto_unbase64(bytes_str(right[i][0]), out, sizeof out, &len));
+		assert_true(bytes_is((struct bytes){ out, len }, right[i][1]));
+	}
+	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+		if (crypto_unbase64(bytes_str(wrong[i]), out, sizeof out, &len))
+			fail_msg("took %s", wrong[i]);
+	}
+}
+
+static void
+hmac_of_parts_is_that_of_the_whole(void **state UNUSED)
+{
+	/* RFC 2202 and RFC 4231, each case 2. */
+	static const char *const want[] = { "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79",
+		"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+		"164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d03"
+		"4f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737" };
+	const struct bytes parts[] = { bytes_str("what do ya want "), { NULL, 0 },
+		bytes_str("for nothing?") };
+	unsigned char got[CRYPTO_MAC_BYTES_MAX], right[CRYPTO_MAC_BYTES_MAX];
+	for (size_t i = 0; i < COUNT_OF(want); i++) {
+		enum crypto_hash hash = (enum crypto_hash)i;
+		size_t len = crypto_hash_bytes(hash);
+		assert_true(crypto_unhex(bytes_str(want[i]), right, len));
+		crypto_hmac_parts(hash, bytes_str("Jefe"), parts, COUNT_OF(parts), got);
+		assert_memory_equal(got, right, len);
+	}
+	crypto_hmac_sha256(bytes_str(""), bytes_str(""), right);
+	crypto_hmac_parts(CRYPTO_SHA256, bytes_str(""), NULL, 0, got);
+	assert_memory_equal(got, right, SHA256_BYTES);
+}
+
+static void
 wiped_memory_is_zero_and_random_is_not(void **state UNUSED)
 {
 	unsigned char a[32] = { 0 }, zero[32] = { 0 };
@@ -190,6 +233,8 @@ main(void)
 		cmocka_unit_test(equal_looks_at_every_byte),
 		cmocka_unit_test(unhex_is_strict),
 		cmocka_unit_test(base64_vectors),
+		cmocka_unit_test(unbase64_is_strict),
+		cmocka_unit_test(hmac_of_parts_is_that_of_the_whole),
 		cmocka_unit_test(wiped_memory_is_zero_and_random_is_not),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,6 +91,44 @@ test_refuses(void **state UNUSED)
 	buf_free(&out);
 }
 
+#define STANDARD_KEY "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#define STANDARD_PUBLIC "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
+
+static void
+standard_webhooks_vector(void **state UNUSED)
+{
+	const struct sign_standard_message m = { bytes_str("msg_p5jXN8AQM9LWM0D4loKWxJek"),
+		bytes_str("1614265330"), bytes_str("{\"test\": 2432232314}") };
+	struct sign_standard_key key;
+	struct buf out = buf_new(1000);
+	assert_true(sign_standard_key_read(bytes_str(STANDARD_KEY), &key));
+	assert_int_equal(key.kind, SIGN_STANDARD_V1);
+	assert_true(sign_standard(&key, &m, &out));
+	assert_string_equal(buf_cstr(&out), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+	assert_true(sign_standard_matches(&key, &m, buf_bytes(&out)));
+	assert_false(sign_standard_formed(SIGN_STANDARD_V1A, buf_bytes(&out)));
+	/* A public key checks and does not sign. */
+	assert_true(sign_standard_key_read(bytes_str(STANDARD_PUBLIC), &key));
+	assert_int_equal(key.kind, SIGN_STANDARD_V1A);
+	assert_false(sign_standard(&key, &m, &out));
+	assert_false(sign_standard_matches(&key, &m, buf_bytes(&out)));
+	assert_true(sign_standard_matches(&key, &m,
+		bytes_str("v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXw"
+			  "VLPo3mNl8EM+m7TBAg==")));
+	buf_free(&out);
+}
+
+static void
+standard_webhooks_keys(void **state UNUSED)
+{
+	static const char *const wrong[] = { "", "whsec_", "whsec", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+		"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2La", "whpk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+		"whsk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=" };
+	struct sign_standard_key key;
+	for (size_t i = 0; i < COUNT_OF(wrong); i++)
+		assert_false(sign_standard_key_read(bytes_str(wrong[i]), &key));
+}
+
 int
 main(void)
 {
@@ -98,6 +136,8 @@ main(void)
 		cmocka_unit_test(test_sign),
 		cmocka_unit_test(test_matches),
 		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(standard_webhooks_vector),
+		cmocka_unit_test(standard_webhooks_keys),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
