@@ -32,7 +32,7 @@ create table issues (
 	closed_by_id       bigint, -- closed = closed_by.id | $.action='closed' => $.sender.id | $.action='reopened' => null
 	label_ids          bigint[], -- sets = list(labels[].id)
 	assignee_ids       bigint[], -- sets = list(assignees[].id)
-	parent_issue_id    bigint, -- parent = parent.id
+	parent_issue_id    bigint, -- parent = :of='sub_issue_repo' and $.action='sub_issue_removed' => null | :of='sub_issue_repo' and $.action='parent_issue_removed' => null | :of='sub_issue_repo' => $.parent_issue_id
 	transferred_to_id  bigint -- transfer = $.changes.new_issue.id
 );
 

@@ -9,7 +9,6 @@
 create table security_advisories (
 	ghsa_id         text primary key,
 	summary         text, -- = summary
-	cve_id          text, -- = cve_id
 	description     text, -- = description
 	severity        text, -- = severity
 	cvss_score      text, -- = cvss.score
@@ -19,6 +18,7 @@ create table security_advisories (
 	published_at    timestamptz, -- = published_at
 	updated_at      timestamptz, -- = updated_at
 	withdrawn_at    timestamptz, -- = withdrawn_at
+	cve_id          text, -- cve = cve_id
 	repo_id         bigint, -- repository = :of='repository' => $.repository.id
 	state           text, -- repository = state
 	author_id       bigint -- repository = author.id

@@ -113,6 +113,7 @@ test('links between issues', async () => {
 		['sub_issue', '20', '21', '10', '11', null],
 		['sub_issue', '20', '22', '10', '11', String(seqs.unlinked)],
 	]);
+	assert.deepEqual(await project.query('select id, parent_issue_id from gh.issues where id in (21, 22) order by id'), [['21', '20'], ['22', null]]);
 	// The issues themselves, each with its own repository.
 	assert.deepEqual(await project.query('select id, repo_id from gh.issues where id between 21 and 24 order by id'), [['21', '11'], ['22', '11'], ['23', '10'], ['24', '11']]);
 });
