@@ -105,9 +105,8 @@ read_list(struct bytes list, enum sign_standard_kind kind, struct signature *sig
 		const unsigned char *space = list.len > 0 ? memchr(list.data, ' ', list.len) : NULL;
 		size_t len = space == NULL ? list.len : (size_t)(space - list.data);
 		bool ours = false;
-		if (*count == SIGNATURES_MAX ||
-			!read_one((struct bytes){ list.data, len }, kind, &signatures[*count],
-				&ours))
+		if (*count == SIGNATURES_MAX || !read_one((struct bytes){ list.data, len }, kind,
+							&signatures[*count], &ours))
 			return false;
 		*count += ours;
 		if (space == NULL)
@@ -130,8 +129,8 @@ mac_of(const struct sign_standard_key *key, const struct sign_standard_message *
 {
 	const struct bytes dot = bytes_str(".");
 	const struct bytes parts[] = { m->id, dot, m->timestamp, dot, m->body };
-	crypto_hmac_parts(CRYPTO_SHA256, (struct bytes){ key->bytes, key->len }, parts,
-		COUNT_OF(parts), mac);
+	crypto_hmac_parts(
+		CRYPTO_SHA256, (struct bytes){ key->bytes, key->len }, parts, COUNT_OF(parts), mac);
 }
 
 /* Ed25519 reads its message twice, so it has to be in one piece. */

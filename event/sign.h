@@ -49,8 +49,8 @@ struct sign_standard_message {
 /* Reads a key with its prefix. False: it is none. The caller wipes it. */
 bool sign_standard_key_read(struct bytes text, struct sign_standard_key *key);
 
-/* Whether header_value is a list of "version,base64" with single spaces between them that has one to
- * eight signatures of that kind, each of the right length. Other versions are let pass. */
+/* Whether header_value is a list of "version,base64" with single spaces between them that has one
+ * to eight signatures of that kind, each of the right length. Other versions are let pass. */
 bool sign_standard_formed(enum sign_standard_kind kind, struct bytes header_value);
 
 /* Whether such a list has a signature of the message by the key. */
@@ -58,7 +58,7 @@ bool sign_standard_matches(const struct sign_standard_key *key,
 	const struct sign_standard_message *message, struct bytes header_value);
 
 /* Appends "v1," or "v1a," and the signature in base64. False: this key cannot sign. */
-bool sign_standard(const struct sign_standard_key *key,
-	const struct sign_standard_message *message, struct buf *out);
+bool sign_standard(const struct sign_standard_key *key, const struct sign_standard_message *message,
+	struct buf *out);
 
 #endif

@@ -9,7 +9,8 @@ copy_headers(const struct compose *c, struct arena *a, size_t *count)
 	*count = 0;
 	for (size_t i = 0; i < c->header_count; i++) {
 		const struct event_header *from = &c->headers[i];
-		if (bytes_is_nocase(from->name, COMPOSE_RECEIVED_HEADER))
+		if (bytes_is_nocase(from->name, COMPOSE_RECEIVED_HEADER) ||
+			bytes_is_nocase(from->name, COMPOSE_BATCH_HEADER))
 			continue;
 		struct event_header *to = &headers[(*count)++];
 		to->name = arena_copy(a, from->name);
@@ -24,6 +25,24 @@ copy_headers(const struct compose *c, struct arena *a, size_t *count)
 			bytes_str(arena_string(a, bytes_str(text))) };
 	}
 	return headers;
+}
+
+/* One event of a batch, which so far is like all of them. */
+static void
+take_part(struct event *event, const struct provider_part *part, size_t number, size_t count,
+	struct arena *a)
+{
+	struct event_header *headers = arena_alloc(a, (event->header_count + 1) * sizeof *headers);
+	if (event->header_count > 0)
+		memcpy(headers, event->headers, event->header_count * sizeof *headers);
+	headers[event->header_count++] = (struct event_header){ bytes_str(COMPOSE_BATCH_HEADER),
+		bytes_str(arena_printf(a, "%zu/%zu", number, count)) };
+	event->headers = headers;
+	event->event = part->event;
+	event->delivery = part->delivery;
+	event->hook = part->hook;
+	event->content_type = part->content_type;
+	event->body = part->body;
 }
 
 void
@@ -57,13 +76,7 @@ compose_events(const struct compose *c, struct arena *a, struct event **events, 
 	*events = arena_alloc(a, (*count + 1) * sizeof **events);
 	for (size_t i = 0; i < *count; i++) {
 		(*events)[i] = common;
-		if (!content->is_batch)
-			continue;
-		const struct provider_part *part = &content->parts[i];
-		(*events)[i].event = part->event;
-		(*events)[i].delivery = part->delivery;
-		(*events)[i].hook = part->hook;
-		(*events)[i].content_type = part->content_type;
-		(*events)[i].body = part->body;
+		if (content->is_batch)
+			take_part(&(*events)[i], &content->parts[i], i + 1, *count, a);
 	}
 }

@@ -7,9 +7,11 @@
 
 /* From what came in and what was found out about it to the events that are stored. */
 
-/* The one header that is ours: when a request came in that was admitted from the quarantine, since
- * the log gives every event the time it was stored. One that a sender made up is left out. */
+/* The headers that are ours; those that a sender made up are left out. When a request came in that
+ * was admitted from the quarantine, since the log gives every event the time it was stored: */
 #define COMPOSE_RECEIVED_HEADER "X-Hooklog-Received-At"
+/* Which event of a batch it was, "2/5": */
+#define COMPOSE_BATCH_HEADER "X-Hooklog-Batch"
 
 struct compose {
 	const struct source *source;

@@ -21,14 +21,14 @@ check_copies(const struct delivery *d, const struct guard_request *request, stru
 	if (setup->single_headers != NULL && !guard_once(request, setup->single_headers, no))
 		return false;
 	if (setup->secret_headers != NULL && !guard_once(request, setup->secret_headers, no))
-		return not_signed(no, "there is more than one signature of a kind that comes alone");
+		return not_signed(
+			no, "there is more than one signature of a kind that comes alone");
 	return true;
 }
 
 bool
-delivery_begin(struct delivery *d, const struct source *source,
-	const struct guard_request *request, const struct guard_facts *facts, struct arena *a,
-	struct refusal *no)
+delivery_begin(struct delivery *d, const struct source *source, const struct guard_request *request,
+	const struct guard_facts *facts, struct arena *a, struct refusal *no)
 {
 	const struct provider *provider = source->provider;
 	const struct bytes nothing = bytes_str("");
@@ -46,7 +46,10 @@ delivery_begin(struct delivery *d, const struct source *source,
 	if (rc == RC_DENIED && source->allow_unsigned)
 		rc = RC_OK;
 	if (rc != RC_OK)
-		return refuse(no, rc == RC_DENIED ? 401 : rc == RC_CONFLICT ? 415 : 400,
+		return refuse(no,
+			rc == RC_DENIED     ? 401
+			: rc == RC_CONFLICT ? 415
+					    : 400,
 			rc == RC_DENIED ? "ingest.signature" : "ingest.malformed",
 			arena_string(a, bytes_str(e.text)));
 	if (source->allow_unsigned)
@@ -122,8 +125,7 @@ delivery_read_body(struct delivery *d, struct bytes body, struct refusal *no)
 		d->arena };
 	struct err e = { .rc = RC_OK };
 	d->content = (struct provider_content){ .claims = d->claims };
-	if (provider->read_body != NULL &&
-		provider->read_body(&check, &d->content, &e) != RC_OK)
+	if (provider->read_body != NULL && provider->read_body(&check, &d->content, &e) != RC_OK)
 		return refuse(no, e.rc == RC_FULL ? 413 : 400,
 			e.rc == RC_FULL ? "ingest.too-large" : "ingest.malformed",
 			arena_string(d->arena, bytes_str(e.text)));

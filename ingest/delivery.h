@@ -29,8 +29,7 @@ bool delivery_check_time(const struct delivery *d, int64_t now_s, struct refusal
 
 /* Whether the body was signed with one of the secrets active at now_us; *key_id names it. True with
  * "" for a source that takes unsigned deliveries. */
-bool delivery_verify(
-	struct delivery *d, struct bytes body, int64_t now_us, const char **key_id);
+bool delivery_verify(struct delivery *d, struct bytes body, int64_t now_us, const char **key_id);
 
 /* Fills d->content. After delivery_verify said yes. */
 bool delivery_read_body(struct delivery *d, struct bytes body, struct refusal *no);

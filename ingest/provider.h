@@ -95,7 +95,8 @@ struct provider {
 	const struct provider_setup *setup;
 	/* The sender makes the secret: `source add` wants it in a file and invents none. */
 	bool sender_makes_secret;
-	/* A delivery that names no id is known by its body, so that its repetition is recognised. */
+	/* A delivery that names no id is known by its body, so that its repetition is recognised.
+	 */
 	bool body_is_id;
 	/* The type of an event that comes unsigned whatever was configured: answered with 200 and
 	 * forgotten. MAY. */
@@ -131,7 +132,8 @@ struct provider {
 	bool (*verify)(const struct provider_check *c, struct bytes secret);
 
 	/* MAY; what the body tells, after verify. RC_INVALID: it is no delivery of this provider;
-	 * only for what cannot be stored as it is. RC_FULL: more events than one request may have. */
+	 * only for what cannot be stored as it is. RC_FULL: more events than one request may have.
+	 */
 	enum rc (*read_body)(
 		const struct provider_check *c, struct provider_content *content, struct err *e);
 	/* MAY; the answer to OPTIONS. RC_DENIED: not to this sender. */
@@ -195,9 +197,9 @@ bool provider_forge_verify(const struct provider_check *c, struct bytes secret);
 void provider_forge_ping(const struct provider_forge *forge, struct bytes secret, struct arena *a,
 	struct provider_ping *ping);
 
-/* Reads members of a JSON document as text, by the paths of event/jpath.h: strings decoded, numbers as
- * they are written. What is absent, of another type, or no good as a claim is the empty run. False:
- * not JSON; all values are empty then. */
+/* Reads members of a JSON document as text, by the paths of event/jpath.h: strings decoded, numbers
+ * as they are written. What is absent, of another type, or no good as a claim is the empty run.
+ * False: not JSON; all values are empty then. */
 bool provider_json(struct bytes json, const char *const *paths, struct bytes *values, size_t count,
 	struct arena *a);
 

@@ -57,8 +57,8 @@ unhex_behind(const char *prefix, struct bytes signature, unsigned char mac[SHA25
 	if (signature.len != len + 2 * (size_t)SHA256_BYTES ||
 		memcmp(signature.data, prefix, len) != 0)
 		return false;
-	return crypto_unhex((struct bytes){ signature.data + len, signature.len - len }, mac,
-		SHA256_BYTES);
+	return crypto_unhex(
+		(struct bytes){ signature.data + len, signature.len - len }, mac, SHA256_BYTES);
 }
 
 bool

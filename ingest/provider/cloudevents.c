@@ -150,8 +150,8 @@ verify(const struct provider_check *c, struct bytes secret)
 
 /* Takes the quotes and one round of percent escapes away (HTTP binding §3.1.3.2). */
 static enum rc
-read_attribute(
-	const struct event *head, const char *name, struct arena *a, struct bytes *out, struct err *e)
+read_attribute(const struct event *head, const char *name, struct arena *a, struct bytes *out,
+	struct err *e)
 {
 	struct bytes value = event_header_value(head, name);
 	if (value.len >= 2 && value.data[0] == '"' && value.data[value.len - 1] == '"') {
@@ -190,8 +190,8 @@ is_set(struct jpath_value v)
 }
 
 static enum rc
-read_string(struct jpath_value v, const char *name, struct arena *a, struct bytes *out,
-	struct err *e)
+read_string(
+	struct jpath_value v, const char *name, struct arena *a, struct bytes *out, struct err *e)
 {
 	bool altered = false;
 	*out = v.type == JPATH_STRING ? jpath_text(v, a, &altered) : bytes_str("");
@@ -202,15 +202,15 @@ read_string(struct jpath_value v, const char *name, struct arena *a, struct byte
 }
 
 static enum rc
-read_event(const struct jpath_doc *doc, const size_t slots[ATTRIBUTES], size_t row,
-	struct arena *a, struct provider_part *part, struct err *e)
+read_event(const struct jpath_doc *doc, const size_t slots[ATTRIBUTES], size_t row, struct arena *a,
+	struct provider_part *part, struct err *e)
 {
 	struct bytes version;
 	struct jpath_value whole = jpath_get(doc, slots[WHOLE], row);
 	if (whole.type != JPATH_OBJECT)
 		return invalid(e, "an event is not an object");
-	enum rc rc = read_string(
-		jpath_get(doc, slots[SPECVERSION], row), "specversion", a, &version, e);
+	enum rc rc =
+		read_string(jpath_get(doc, slots[SPECVERSION], row), "specversion", a, &version, e);
 	if (rc == RC_OK && !bytes_is(version, "1.0"))
 		rc = invalid(e, "specversion is not 1.0");
 	if (rc == RC_OK)
@@ -268,8 +268,8 @@ add_paths(struct jpath_set *set, bool batch, size_t slots[ATTRIBUTES], struct er
 }
 
 static enum rc
-read_json(const struct provider_check *c, bool batch, struct provider_content *content,
-	struct err *e)
+read_json(
+	const struct provider_check *c, bool batch, struct provider_content *content, struct err *e)
 {
 	size_t slots[ATTRIBUTES], document = 0, rows = 0;
 	struct jpath_doc *doc = NULL;

@@ -374,8 +374,8 @@ read_claims(const struct provider_setup *base, const struct event *head,
 	if (s->event_header != NULL)
 		event = event_header_value(head, s->event_header);
 	if (!provider_is_claim(event))
-		return err_set(e, RC_INVALID, "ingest.malformed", "%s is malformed",
-			s->event_header);
+		return err_set(
+			e, RC_INVALID, "ingest.malformed", "%s is malformed", s->event_header);
 	if (event.data != NULL)
 		claims->event = event;
 	if (s->timestamp_header != NULL)
@@ -503,8 +503,7 @@ add_proof(const struct setup *s, struct bytes secret, struct arena *a, struct pr
 		mac_of(s, claims, ping->body, secret, mac);
 		buf_put_str(&text, s->prefix);
 		if (s->is_base64)
-			crypto_put_base64(
-				&text, (struct bytes){ mac, crypto_hash_bytes(s->hash) });
+			crypto_put_base64(&text, (struct bytes){ mac, crypto_hash_bytes(s->hash) });
 		else
 			buf_put_hex(&text, mac, crypto_hash_bytes(s->hash));
 		break;

@@ -80,16 +80,16 @@ read_claims(const struct provider_setup *s, const struct event *head,
 	static const struct provider_headers by_token = { EVENT_HEADER, NULL, NULL, TOKEN_HEADER };
 	static const struct provider_headers by_signature = { EVENT_HEADER, SIGN_STANDARD_ID, NULL,
 		SIGN_STANDARD_SIGNATURE };
-	enum rc rc = provider_read_headers(
-		s == &signing ? &by_signature : &by_token, head, claims, e);
+	enum rc rc =
+		provider_read_headers(s == &signing ? &by_signature : &by_token, head, claims, e);
 	if (rc != RC_OK)
 		return rc;
 	if (s == &signing) {
 		claims->timestamp = event_header_value(head, SIGN_STANDARD_TIMESTAMP);
 		return RC_OK;
 	}
-	/* Releases before 17.4 send no key. X-Gitlab-Event-UUID would not do: hooks that set off one
-	 * another share it. */
+	/* Releases before 17.4 send no key. X-Gitlab-Event-UUID would not do: hooks that set off
+	 * one another share it. */
 	struct bytes id = event_header_value(head, KEY_HEADER);
 	if (!provider_is_claim(id))
 		return err_set(e, RC_INVALID, "ingest.malformed", KEY_HEADER " is malformed");

@@ -83,7 +83,8 @@ make_ping(const struct provider_setup *s UNUSED, struct bytes secret, struct are
 	memset(ping, 0, sizeof *ping);
 	ping->body = bytes_str(arena_printf(a,
 		"{\"type\":\"event_callback\",\"team_id\":\"T0\",\"api_app_id\":\"A0\","
-		"\"event\":{\"type\":\"hooklog_test\"},\"event_id\":\"Ev%.8s\",\"event_time\":%.*s}",
+		"\"event\":{\"type\":\"hooklog_test\"},\"event_id\":\"Ev%.8s\",\"event_time\":%.*"
+		"s}",
 		(const char *)id.data, (int)at.len, (const char *)at.data));
 	provider_ping_add(ping, "User-Agent", bytes_str("Slackbot 1.0 hooklog"));
 	provider_ping_add(ping, "Content-Type", bytes_str("application/json"));

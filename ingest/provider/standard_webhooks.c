@@ -41,8 +41,7 @@ configure(const struct provider_pair *pairs, size_t count, struct arena *a UNUSE
 	*setup = scheme != NULL && strcmp(scheme, "v1a") == 0 ? &v1a : &v1;
 	if (scheme == NULL || *setup == &v1a || strcmp(scheme, "v1") == 0)
 		return RC_OK;
-	return err_set(
-		e, RC_INVALID, "ingest.source", "scheme: v1 or v1a, not \"%s\"", scheme);
+	return err_set(e, RC_INVALID, "ingest.source", "scheme: v1 or v1a, not \"%s\"", scheme);
 }
 
 static enum rc
@@ -85,11 +84,9 @@ read_claims(const struct provider_setup *setup UNUSED, const struct event *head,
 	if (is_svix)
 		id = event_header_value(head, "svix-id");
 	if (id.len == 0)
-		return err_set(
-			e, RC_INVALID, "ingest.malformed", SIGN_STANDARD_ID " is missing");
+		return err_set(e, RC_INVALID, "ingest.malformed", SIGN_STANDARD_ID " is missing");
 	if (!provider_is_claim(id))
-		return err_set(
-			e, RC_INVALID, "ingest.malformed", SIGN_STANDARD_ID " is malformed");
+		return err_set(e, RC_INVALID, "ingest.malformed", SIGN_STANDARD_ID " is malformed");
 	struct bytes signature = event_header_value(head, SIGN_STANDARD_SIGNATURE);
 	struct bytes svix = event_header_value(head, "svix-signature");
 	/* Both sets of names say the same, or somebody put something in between. */
@@ -98,8 +95,8 @@ read_claims(const struct provider_setup *setup UNUSED, const struct event *head,
 			"svix-signature and " SIGN_STANDARD_SIGNATURE " are different signatures");
 	claims->delivery = id;
 	claims->signature = is_svix ? svix : signature;
-	claims->timestamp = event_header_value(
-		head, is_svix ? "svix-timestamp" : SIGN_STANDARD_TIMESTAMP);
+	claims->timestamp =
+		event_header_value(head, is_svix ? "svix-timestamp" : SIGN_STANDARD_TIMESTAMP);
 	return RC_OK;
 }
 

@@ -13,7 +13,8 @@ static const struct provider_setup setup = {
 	.secret_headers = secret_headers,
 };
 
-/* "t=1614556800,v1=<64 digits>[,v1=...][,v0=...]" taken apart. v0 is a test's and proves nothing. */
+/* "t=1614556800,v1=<64 digits>[,v1=...][,v0=...]" taken apart. v0 is a test's and proves nothing.
+ */
 struct signature {
 	struct bytes timestamp;
 	struct bytes v1[SIGNATURES_MAX];

@@ -16,8 +16,8 @@
  * With -DREPLAY instead of -fsanitize=fuzzer it runs the files it is given, with any compiler.
  *
  * Input: one byte that chooses the source, one with flags (the delivery is rightly signed by the
- * provider's own ping, which the rest then damages), the query in a line, header lines up to an empty
- * one, the body. */
+ * provider's own ping, which the rest then damages), the query in a line, header lines up to an
+ *empty one, the body. */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -46,8 +46,8 @@ static const struct {
 	{ "slack", "0123456789abcdef", { NULL } },
 	{ "slack", NULL, { NULL } },
 	{ "standard-webhooks", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", { NULL } },
-	{ "standard-webhooks", "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=",
-		{ "scheme", "v1a" } },
+	{ "standard-webhooks",
+		"whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=", { "scheme", "v1a" } },
 	{ "stripe", "whsec_test_secret", { NULL } },
 	{ "stripe", NULL, { NULL } },
 };
@@ -93,15 +93,15 @@ add_ping(struct input *in, const struct source *source, struct arena *a)
 {
 	struct provider_ping ping;
 	struct err e;
-	const struct bytes secret = source->secret_count > 0 ? source->secrets[0].value
-							     : (struct bytes){ NULL, 0 };
+	const struct bytes secret =
+		source->secret_count > 0 ? source->secrets[0].value : (struct bytes){ NULL, 0 };
 	if (source->provider->ping(source->setup, secret, a, &ping, &e) != RC_OK)
 		return;
 	for (size_t i = 0; i < ping.header_count && in->header_count < LIMIT_HEADERS; i++) {
 		bool there = false;
 		for (size_t k = 0; k < in->header_count; k++)
-			there |= bytes_is_nocase(in->headers[k].name,
-				arena_string(a, ping.headers[i].name));
+			there |= bytes_is_nocase(
+				in->headers[k].name, arena_string(a, ping.headers[i].name));
 		if (!there)
 			in->headers[in->header_count++] = ping.headers[i];
 	}

@@ -332,7 +332,7 @@ test('cloudevents: binary, structured and batch, made by cloudevents', async (t)
 	assert.ok(!JSON.stringify(await source.events()).includes(source.secret));
 
 	const batch = ['4', '2', '5'].map((id) => HTTP.structured(event(id)).body);
-	const headers = { 'content-type': 'application/cloudevents-batch+json; charset=utf-8', ...token };
+	const headers = { 'content-type': 'application/cloudevents-batch+json; charset=utf-8', 'x-hooklog-batch': '9/9', ...token };
 	const bad = await source.ask(`[${batch[0]},{"id":"x"}]`, headers);
 	assert.equal(bad.status, 400);
 	assert.equal((await source.events()).length, 3);
@@ -341,6 +341,8 @@ test('cloudevents: binary, structured and batch, made by cloudevents', async (t)
 	assert.deepEqual([answer.events[0], answer.events[2]].map((e) => e.seq), answer.events[1].duplicate ? [4, 5] : [4, 6]);
 	const all = await source.events();
 	assert.equal(all[3].body, batch[0]);
+	const places = (e) => e.headers.filter(([name]) => /^x-hooklog-batch$/i.test(name)).map(([, value]) => value);
+	assert.deepEqual([places(all[2]), places(all[3]), places(all.at(-1))], [[], ['1/3'], ['3/3']]);
 	assert.equal(all[3].content_type, 'application/cloudevents+json');
 	assert.deepEqual(await source.post('[]', headers), { events: [] });
 	assert.equal((await source.ask('<e/>', { ...headers, 'content-type': 'application/cloudevents+xml' })).status, 415);

@@ -128,10 +128,12 @@ structured_attributes_are_members(void **state UNUSED)
 		int status;
 	} cases[] = {
 		{ EVENT("1"), 0 },
-		{ "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\"type\":\"t\",\"data\":1,"
+		{ "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/"
+		  "s\",\"type\":\"t\",\"data\":1,"
 		  "\"data_base64\":null}",
 			0 },
-		{ "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\"type\":\"t\",\"data\":1,"
+		{ "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/"
+		  "s\",\"type\":\"t\",\"data\":1,"
 		  "\"data_base64\":\"\"}",
 			400 },
 		{ EVENT(""), 400 },
@@ -159,7 +161,8 @@ structured_attributes_are_members(void **state UNUSED)
 	assert_true(bytes_is(p->delivery.content.claims.hook, "/s"));
 	assert_int_equal(post_try_with(p, "Content-Type", "application/cloudevents+avro"), 415);
 	assert_int_equal(post_try_with(p, "Content-Type", "application/cloudevents"), 415);
-	assert_int_equal(post_try_with(p, "Content-Type", "application/cloudevents-batch+xml"), 415);
+	assert_int_equal(
+		post_try_with(p, "Content-Type", "application/cloudevents-batch+xml"), 415);
 	post_free(p);
 }
 
@@ -194,7 +197,7 @@ a_batch_has_a_limit(void **state UNUSED)
 	struct buf body = buf_new(1024 * 1024);
 	buf_put_str(&body, "[" EVENT("0"));
 	for (size_t i = 1; i < LIMIT_COMMIT_EVENTS; i++)
-		buf_put_str(&body, "," EVENT("a,[{\\\",")  );
+		buf_put_str(&body, "," EVENT("a,[{\\\","));
 	buf_put_str(&body, "]");
 	p->body = buf_bytes(&body);
 	assert_int_equal(post_try(p), 0);

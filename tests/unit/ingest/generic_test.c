@@ -15,8 +15,9 @@ static void
 github_can_be_configured(void **state UNUSED)
 {
 	static const char *const options[] = { "auth", "hmac", "signature_header",
-		"X-Hub-Signature-256", "signature_prefix", "sha256=", "event_header", "X-GitHub-Event",
-		"id_header", "X-GitHub-Delivery", "hook_header", "X-GitHub-Hook-ID", NULL };
+		"X-Hub-Signature-256", "signature_prefix", "sha256=", "event_header",
+		"X-GitHub-Event", "id_header", "X-GitHub-Delivery", "hook_header",
+		"X-GitHub-Hook-ID", NULL };
 	struct post *p = post_new("generic", options, SECRET);
 	post_header(p, "X-GitHub-Event", "issues");
 	post_header(p, "X-GitHub-Delivery", "d-1");
@@ -132,7 +133,8 @@ passwords_and_tokens_are_compared(void **state UNUSED)
 	post_header(p, "Authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
 	assert_int_equal(post_try(p), 0);
 	assert_string_equal(p->source.setup->scheme, "basic");
-	assert_int_equal(post_try_with(p, "Authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ="), 401);
+	assert_int_equal(
+		post_try_with(p, "Authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ="), 401);
 	assert_int_equal(
 		post_try_with(p, "Authorization", "Bearer QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), 401);
 	assert_int_equal(post_try_with(p, "Authorization", "Basic Aladdin:open sesame"), 401);
@@ -232,12 +234,11 @@ half_configurations_are_refused(void **state UNUSED)
 			"timestamp_header" },
 		{ { "auth", "hmac", "signature_header", "s", "timestamp_header", "t" },
 			"does not cover" },
-		{ { "auth", "hmac", "signature_header", "s", "signature_template", "x" }, "{body}" },
-		{ { "auth", "hmac", "signature_header", "s", "signature_template",
-			  "{body}{body}" },
+		{ { "auth", "hmac", "signature_header", "s", "signature_template", "x" },
 			"{body}" },
-		{ { "auth", "hmac", "signature_header", "s", "signature_template",
-			  "{BODY}{body}" },
+		{ { "auth", "hmac", "signature_header", "s", "signature_template", "{body}{body}" },
+			"{body}" },
+		{ { "auth", "hmac", "signature_header", "s", "signature_template", "{BODY}{body}" },
 			"braces" },
 		{ { "auth", "hmac", "signature_header", "s", "timestamp_window", "9" },
 			"timestamp_window" },
@@ -278,8 +279,8 @@ pings_prove_themselves(void **state UNUSED)
 		struct buf made = buf_new(1024);
 		struct err e;
 		p->source.provider->make_secret(p->source.setup, &made);
-		assert_int_equal(p->source.provider->check_secret(
-					 p->source.setup, buf_bytes(&made), &e),
+		assert_int_equal(
+			p->source.provider->check_secret(p->source.setup, buf_bytes(&made), &e),
 			RC_OK);
 		p->source.secret_count = 0;
 		post_add_secret(p, buf_cstr(&made));

@@ -75,9 +75,8 @@ there_is_no_way_back_to_the_token(void **state UNUSED)
 	assert_int_equal(post_try_with(p, "webhook-signature", NULL), 401);
 	assert_int_equal(post_try_with(p, "webhook-signature", "v1,"), 401);
 	/* Nor to a signature of another kind. */
-	assert_int_equal(
-		post_try_with(p, "webhook-signature",
-			"v1a,68n7sQVzNQF7jew9KS2HTT9NVpOYy2A5oNqzWGa8QlM="),
+	assert_int_equal(post_try_with(p, "webhook-signature",
+				 "v1a,68n7sQVzNQF7jew9KS2HTT9NVpOYy2A5oNqzWGa8QlM="),
 		401);
 	post_free(p);
 }
@@ -92,8 +91,7 @@ one_signature_of_several_is_enough(void **state UNUSED)
 		"v9,anything " SIGNATURE,
 	};
 	static const char *const wrong[] = { SIGNATURE " ", " " SIGNATURE, SIGNATURE "  v9,x",
-		SIGNATURE ",x", SIGNATURE " v1,", SIGNATURE " v1,aaaa", "," SIGNATURE,
-		OTHER };
+		SIGNATURE ",x", SIGNATURE " v1,", SIGNATURE " v1,aaaa", "," SIGNATURE, OTHER };
 	for (size_t i = 0; i < COUNT_OF(right); i++)
 		assert_int_equal(post_try_with(p, "webhook-signature", right[i]), 0);
 	for (size_t i = 0; i < COUNT_OF(wrong); i++)
@@ -151,8 +149,8 @@ the_secret_has_to_fit_the_scheme(void **state UNUSED)
 	assert_non_null(strstr(post_wrong(a, "gitlab", NULL, SIGNING), "signing-token"));
 	assert_non_null(strstr(post_wrong(a, "gitlab", by_signature, TOKEN), "whsec_"));
 	/* 24 bytes: a key of Standard Webhooks, but none of GitLab's. */
-	assert_non_null(strstr(post_wrong(a, "gitlab", by_signature,
-				       "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+	assert_non_null(strstr(
+		post_wrong(a, "gitlab", by_signature, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
 		"32 bytes"));
 	assert_non_null(strstr(post_wrong(a, "gitlab", unknown, TOKEN), "both"));
 	arena_free(a);

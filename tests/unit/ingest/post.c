@@ -109,8 +109,8 @@ post_try(struct post *p)
 	unsigned char *copy = base_alloc(p->body.len + 1);
 	copy = base_realloc(copy, p->body.len > 0 ? p->body.len : 1);
 	memcpy(copy, p->body.data, p->body.len);
-	bool right = delivery_verify(&p->delivery, (struct bytes){ copy, p->body.len },
-		clock_now_us(), &p->key_id);
+	bool right = delivery_verify(
+		&p->delivery, (struct bytes){ copy, p->body.len }, clock_now_us(), &p->key_id);
 	free(copy);
 	if (!right)
 		return 401;

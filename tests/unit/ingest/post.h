@@ -17,7 +17,7 @@ struct post {
 	size_t header_count;
 	const char *query;
 	struct bytes body;
-	int64_t now_s; /* the receiver's clock */
+	int64_t now_s;            /* the receiver's clock */
 	struct delivery delivery; /* of the last post_try */
 	struct refusal no;
 	const char *key_id;
@@ -28,8 +28,8 @@ struct post *post_new(const char *provider, const char *const *options, const ch
 void post_free(struct post *p);
 
 /* Why such a source cannot be: the message. Fails when it can. */
-const char *post_wrong(struct arena *a, const char *provider, const char *const *options,
-	const char *secret);
+const char *post_wrong(
+	struct arena *a, const char *provider, const char *const *options, const char *secret);
 
 /* One more secret. */
 void post_add_secret(struct post *p, const char *secret);

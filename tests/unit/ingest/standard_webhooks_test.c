@@ -17,7 +17,7 @@
 #define SIGNATURE "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 #define PUBLIC "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
 #define SIGNATURE_A                                                                                \
-	"v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7T"   \
+	"v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7T"  \
 	"BAg=="
 
 static const char *const v1a[] = { "scheme", "v1a", NULL };
@@ -121,9 +121,8 @@ svix_has_other_names(void **state UNUSED)
 	post_header(p, "webhook-timestamp", AT_TEXT);
 	post_header(p, "webhook-signature", SIGNATURE);
 	assert_int_equal(post_try(p), 0);
-	assert_int_equal(
-		post_try_with(p, "svix-signature",
-			"v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+	assert_int_equal(post_try_with(p, "svix-signature",
+				 "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
 		401);
 	post_free(p);
 }
@@ -187,8 +186,8 @@ pings_are_signed(void **state UNUSED)
 	p = message(v1a, PUBLIC, SIGNATURE_A);
 	struct provider_ping ping;
 	struct err e;
-	assert_int_equal(p->source.provider->ping(
-				 p->source.setup, bytes_str(PUBLIC), p->a, &ping, &e),
+	assert_int_equal(
+		p->source.provider->ping(p->source.setup, bytes_str(PUBLIC), p->a, &ping, &e),
 		RC_INVALID);
 	struct buf made = buf_new(1024);
 	p->source.provider->make_secret(p->source.setup, &made);

@@ -80,7 +80,8 @@ id_and_type_come_from_the_body(void **state UNUSED)
 {
 	struct post *p = post_new("stripe", NULL, NULL);
 	const struct provider_claims *claims = &p->delivery.content.claims;
-	p->body = bytes_str("{\"type\":\"charge.refunded\",\"id\":\"evt_2\",\"data\":{\"id\":\"x\"}}");
+	p->body = bytes_str(
+		"{\"type\":\"charge.refunded\",\"id\":\"evt_2\",\"data\":{\"id\":\"x\"}}");
 	assert_int_equal(post_try(p), 0);
 	assert_true(bytes_is(claims->event, "charge.refunded"));
 	assert_true(bytes_is(claims->delivery, "evt_2"));
@@ -97,7 +98,8 @@ static void
 api_keys_are_no_secrets(void **state UNUSED)
 {
 	struct arena *a = arena_new(1024);
-	assert_non_null(strstr(post_wrong(a, "stripe", NULL, "sk_test_0123456789abcdef"), "whsec_"));
+	assert_non_null(
+		strstr(post_wrong(a, "stripe", NULL, "sk_test_0123456789abcdef"), "whsec_"));
 	arena_free(a);
 }
 
