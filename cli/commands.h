@@ -20,6 +20,7 @@
 	X(log_key)                                                                                 \
 	X(log_prove)                                                                               \
 	X(log_prune)                                                                               \
+	X(log_redact)                                                                              \
 	X(log_restore)                                                                             \
 	X(log_segments)                                                                            \
 	X(log_show)                                                                                \

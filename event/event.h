@@ -84,7 +84,7 @@ struct bytes event_header_value(const struct event *ev, const char *name);
 /* The JSON document an event carries: its body, or the first `payload` field, decoded, when the
  * content type is application/x-www-form-urlencoded (WHATWG URL §5.1). The result points into
  * ev->body or into a.
- * RC_INVALID: a form without a payload field, or with a broken percent escape. */
+ * RC_INVALID: the body was erased (id event.redacted); a form without a payload field, or with a broken percent escape. */
 enum rc event_payload(
 	const struct event *ev, struct arena *a, struct bytes *json, struct err *e) MUST_CHECK;
 

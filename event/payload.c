@@ -71,6 +71,8 @@ is_payload(struct bytes name)
 enum rc
 event_payload(const struct event *ev, struct arena *a, struct bytes *json, struct err *e)
 {
+	if ((ev->flags & EVENT_FLAG_REDACTED) != 0)
+		return err_set(e, RC_INVALID, "event.redacted", "the body was erased by `hooklog log redact`");
 	if (!is_form(ev->content_type)) {
 		*json = ev->body;
 		return RC_OK;

@@ -381,6 +381,9 @@ bool
 replay_filter_matches(const struct replay_filter *f, const struct event *ev, struct arena *a)
 {
 	const struct replay_select *s = f->select;
+	/* A body that was erased cannot be sent; one without it would be another event. */
+	if ((ev->flags & EVENT_FLAG_REDACTED) != 0)
+		return false;
 	/* First all that needs no look into the payload. */
 	if (!in_list(s->sources, ev->source) || !in_list(s->providers, ev->provider))
 		return false;

@@ -315,7 +315,7 @@ copy_log(struct store_reader *r, const char *log_dir, const char *dir, bool arch
 		.report = report };
 	struct manifest_file files[COUNT_OF(small_files)];
 	struct store_span span;
-	int lock_fd = -1;
+	int lock_fd = -1, maintenance_fd = -1;
 	*report = (struct store_backup_report){ 0 };
 	b.a = arena_new((size_t)1 << 16);
 	b.now.files = files;
@@ -323,6 +323,9 @@ copy_log(struct store_reader *r, const char *log_dir, const char *dir, bool arch
 	enum rc rc = fs_mkdir(dir, e);
 	if (rc == RC_OK)
 		rc = manifest_lock(dir, &lock_fd, e);
+	/* Between the copies of a segment and of its seal nobody may redact. */
+	if (rc == RC_OK)
+		rc = dir_lock_maintenance(log_dir, &maintenance_fd, e);
 	if (rc == RC_OK)
 		rc = store_span(r, &span, e);
 	if (rc != RC_OK)
@@ -330,8 +333,11 @@ copy_log(struct store_reader *r, const char *log_dir, const char *dir, bool arch
 	memcpy(b.now.log_id, span.log_id, STORE_LOG_ID_BYTES);
 	b.end = b.now.last_seq = span.last_seq;
 	rc = check_folder(&b, e);
-	for (size_t i = 0; rc == RC_OK && i < COUNT_OF(small_files); i++)
-		rc = copy_small(&b, small_files[i], e);
+	for (size_t i = 0; rc == RC_OK && i < COUNT_OF(small_files); i++) {
+		/* An archive ends before what was signed of the open segment. */
+		if (!archive || strcmp(small_files[i], "checkpoints") != 0)
+			rc = copy_small(&b, small_files[i], e);
+	}
 	/* What was signed meanwhile is copied, too. */
 	if (rc == RC_OK)
 		rc = store_span(r, &span, e);
@@ -357,6 +363,8 @@ copy_log(struct store_reader *r, const char *log_dir, const char *dir, bool arch
 done:
 	if (lock_fd >= 0)
 		close(lock_fd);
+	if (maintenance_fd >= 0)
+		close(maintenance_fd);
 	arena_free(b.a);
 	return rc;
 }

@@ -193,6 +193,13 @@ serve(struct door *d, int fd)
 		results[0] = (struct store_result){ 0 };
 		results[0].rc = store_roll(d->s, &results[0].err);
 		head.count = 1;
+	} else if (head.kind == DOOR_RESEAL && head.count == 0) {
+		uint64_t first_seq;
+		if (!receive_all(fd, &first_seq, sizeof first_seq))
+			goto done;
+		results[0] = (struct store_result){ 0 };
+		results[0].rc = keeper_reseal(d->s->keeper, first_seq, DOOR_RESEAL_MS, &results[0].err);
+		head.count = 1;
 	} else if (head.kind != DOOR_PING || head.count != 0) {
 		goto done;
 	}
@@ -334,7 +341,7 @@ door_ask(const char *dir, enum door_request request, const struct event *events,
 {
 	const struct head head = { (uint32_t)request, (uint32_t)count };
 	struct head answer = { 0, 0 };
-	size_t wanted = request == DOOR_ROLL ? 1 : count;
+	size_t wanted = request == DOOR_ROLL || request == DOOR_RESEAL ? 1 : count;
 	int fd = knock(dir);
 	if (fd < 0)
 		return err_set(e, RC_AGAIN, "log.locked",
@@ -342,6 +349,8 @@ door_ask(const char *dir, enum door_request request, const struct event *events,
 			"; stop it first",
 			dir, dir);
 	bool ok = send_all(fd, &head, sizeof head);
+	if (ok && request == DOOR_RESEAL)
+		ok = send_all(fd, &results[0].seq, sizeof results[0].seq);
 	for (size_t i = 0; ok && i < count; i++)
 		ok = send_event(fd, &events[i]);
 	ok = ok && receive_all(fd, &answer, sizeof answer) && answer.kind == head.kind &&

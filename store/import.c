@@ -21,7 +21,7 @@
 
 struct store_appender {
 	struct store *local; /* NULL: another process writes */
-	char *dir;
+	char *dir, *archive_dir;
 };
 
 enum rc
@@ -30,6 +30,7 @@ store_appender_open(struct store_appender **out, const struct store_options *opt
 	struct store_appender *a = base_zalloc(sizeof *a);
 	*out = NULL;
 	a->dir = base_strdup(options->dir);
+	a->archive_dir = base_strdup(options->archive_dir == NULL ? "" : options->archive_dir);
 	enum rc rc = store_open(&a->local, options, e);
 	if (rc == RC_AGAIN)
 		rc = door_ask(a->dir, DOOR_PING, NULL, 0, NULL, e);
@@ -54,6 +55,7 @@ store_appender_close(struct store_appender *a)
 		return;
 	store_close(a->local);
 	free(a->dir);
+	free(a->archive_dir);
 	free(a);
 }
 
@@ -80,6 +82,27 @@ store_appender_roll(struct store_appender *a, struct err *e)
 		rc = result.rc;
 	}
 	return rc;
+}
+
+enum rc
+store_appender_reseal(struct store_appender *a, uint64_t first_seq, struct err *e)
+{
+	struct store_result result = { .seq = first_seq };
+	if (a->local != NULL)
+		return keeper_reseal(a->local->keeper, first_seq, DOOR_RESEAL_MS, e);
+	enum rc rc = door_ask(a->dir, DOOR_RESEAL, NULL, 0, &result, e);
+	if (rc == RC_OK && result.rc != RC_OK) {
+		*e = result.err;
+		rc = result.rc;
+	}
+	return rc;
+}
+
+enum rc
+store_appender_reader(struct store_appender *a, struct store_reader **r, struct err *e)
+{
+	return a->local != NULL ? store_reader_from(a->local, r, e)
+				: store_reader_open_archived(r, a->dir, a->archive_dir, e);
 }
 
 static void
@@ -360,6 +383,10 @@ merge_record(struct merger *m, struct err *e)
 		m->im->report->duplicates++;
 		return RC_OK;
 	}
+	if (rc == RC_OK && f->header.redacted) {
+		m->im->report->skipped++;
+		return RC_OK;
+	}
 	for (size_t i = 0; i < m->dict_count; i++) {
 		if (dict_id(m->dicts[i]) == f->header.dict_id)
 			d = m->dicts[i];
@@ -419,9 +446,7 @@ import_merge(struct importer *im, struct err *e)
 	im->report->mode = STORE_IMPORT_MERGE;
 	enum rc rc = store_appender_open(&m.appender, im->options, e);
 	if (rc == RC_OK)
-		rc = store_appender_remote(m.appender)
-			     ? store_reader_open(&m.reader, im->options->dir, e)
-			     : store_reader_from(m.appender->local, &m.reader, e);
+		rc = store_appender_reader(m.appender, &m.reader, e);
 	if (rc == RC_OK)
 		rc = store_span(m.reader, &m.span, e);
 	if (rc == RC_OK &&

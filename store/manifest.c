@@ -372,3 +372,17 @@ check_file(const char *dir, const char *name, uint64_t bytes,
 	free(path);
 	return rc;
 }
+
+bool
+check_file_is(const char *path, uint64_t bytes, const unsigned char sha256[SHA256_BYTES])
+{
+	unsigned char have[SHA256_BYTES];
+	uint64_t size = 0;
+	struct err e;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool is = fd >= 0 && crypto_sha256_fd(fd, have, &size, &e) == RC_OK && size == bytes &&
+		memcmp(have, sha256, sizeof have) == 0;
+	if (fd >= 0)
+		close(fd);
+	return is;
+}

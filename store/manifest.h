@@ -65,6 +65,9 @@ enum rc copy_file(const char *from, const char *dir, const char *name, unsigned 
 enum rc check_file(const char *dir, const char *name, uint64_t bytes,
 	const unsigned char sha256[SHA256_BYTES], struct err *e) MUST_CHECK;
 
+/* Whether the file at path has this size and hash. */
+bool check_file_is(const char *path, uint64_t bytes, const unsigned char sha256[SHA256_BYTES]);
+
 /* Verifies the log in dir as a whole in a child process; it must end with want_last. Call while
  * this process has none of its files open. RC_CORRUPT (id log.backup-damaged): *e names the first
  * finding. */

@@ -37,6 +37,12 @@ enum rc store_appender_append(struct store_appender *a, const struct event *even
  */
 enum rc store_appender_roll(struct store_appender *a, struct err *e) MUST_CHECK;
 
+/* Signs a finished segment whose file was replaced once more. RC_AGAIN: it takes longer; it is done. */
+enum rc store_appender_reseal(struct store_appender *a, uint64_t first_seq, struct err *e) MUST_CHECK;
+
+/* A reader beside the appender. */
+enum rc store_appender_reader(struct store_appender *a, struct store_reader **r, struct err *e) MUST_CHECK;
+
 /* ---- the archive stream ---- */
 
 /* Called now and then with what has been done so far. */
@@ -146,5 +152,22 @@ struct store_pruned {
 enum rc store_prune(const char *log_dir, const char *archive_dir, const struct store_prune_rule *rule,
 	bool really, struct arena *a, const struct store_pruned **pruned, size_t *pruned_count, struct err *e)
 	MUST_CHECK;
+
+/* ---- redaction ---- */
+
+struct store_redact_report {
+	uint64_t seq, audit_seq;
+	unsigned char record_sha256[SHA256_BYTES]; /* of the record as it was */
+	bool before;          /* it was redacted already */
+	bool local, archived; /* where its segment was replaced by this call */
+};
+
+/* Erases the body of event seq: appends an audit event, then replaces the segment's file, in the log's
+ * folder and in options->archive_dir, by one in which the record has its envelope, hashes and chain value,
+ * and no body. Beside a running writer through its door. May be called again after an interruption.
+ * RC_NOTFOUND: no such event, or it is not held. RC_DENIED (id log.redaction): it is an audit event.
+ * RC_CORRUPT: it is damaged, and untouched. RC_AGAIN (id log.locked). */
+enum rc store_redact(const struct store_options *options, uint64_t seq, const char *reason,
+	struct store_redact_report *report, struct err *e) MUST_CHECK;
 
 #endif

@@ -257,6 +257,12 @@ enum rc
 unpack(struct unpacker *u, const struct record_header *h, struct bytes payload, const struct dict *d,
 	struct arena *a, struct bytes *envelope, struct bytes *body, struct err *e)
 {
+	if (h->redacted) {
+		*envelope = arena_copy(a, (struct bytes){ payload.data + RECORD_REDACTION_BYTES,
+						  payload.len - RECORD_REDACTION_BYTES });
+		*body = (struct bytes){ NULL, 0 };
+		return RC_OK;
+	}
 	/* The header passed its checksum and LIMIT_RECORD_BYTES bounds what it may ask for. */
 	unsigned char *plain = arena_alloc(a, (size_t)h->plain_bytes + 1);
 	if (h->codec == RECORD_RAW) {

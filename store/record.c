@@ -95,7 +95,7 @@ record_open(struct bytes record, uint64_t seq, struct record_header *h, struct e
 		return err_set(e, RC_CORRUPT, "log.damaged",
 			"record %" PRIu64 " is damaged: its checksum does not fit; run `hooklog log verify`",
 			seq);
-	if (p[AT_VERSION] != RECORD_VERSION)
+	if (p[AT_VERSION] != RECORD_VERSION && p[AT_VERSION] != RECORD_VERSION_REDACTED)
 		return err_set(e, RC_INVALID, "log.version",
 			"record %" PRIu64 " has format version %u, this program knows %d; use a newer hooklog",
 			seq, p[AT_VERSION], RECORD_VERSION);
@@ -108,6 +108,7 @@ record_open(struct bytes record, uint64_t seq, struct record_header *h, struct e
 	h->plain_bytes = (uint32_t)get_le(p + AT_PLAIN, 4);
 	h->envelope_bytes = (uint32_t)get_le(p + AT_ENVELOPE, 4);
 	memcpy(h->chain, p + AT_CHAIN, STORE_CHAIN_BYTES);
+	h->redacted = p[AT_VERSION] == RECORD_VERSION_REDACTED;
 	if (h->seq != seq)
 		return err_set(e, RC_CORRUPT, "log.damaged",
 			"record %" PRIu64 " stands in the place of record %" PRIu64, h->seq, seq);
@@ -115,6 +116,9 @@ record_open(struct bytes record, uint64_t seq, struct record_header *h, struct e
 		h->envelope_bytes > LIMIT_ENVELOPE_BYTES)
 		return err_set(e, RC_CORRUPT, "log.damaged", "record %" PRIu64 " states impossible lengths",
 			seq);
+	if (h->redacted && record_payload(record).len != RECORD_REDACTION_BYTES + (size_t)h->envelope_bytes)
+		return err_set(e, RC_CORRUPT, "log.damaged",
+			"record %" PRIu64 " is redacted, and its length does not fit", seq);
 	return RC_OK;
 }
 
@@ -122,6 +126,45 @@ bool
 record_chain_fits(struct bytes record, const unsigned char previous[STORE_CHAIN_BYTES])
 {
 	unsigned char want[STORE_CHAIN_BYTES];
+	if (record.data[AT_VERSION] == RECORD_VERSION_REDACTED) {
+		struct record_redaction r;
+		/* What was hashed is gone; its audit event, chained behind it, vouches for the link. */
+		record_read_redaction(record, &r);
+		return memcmp(r.chain_before, previous, STORE_CHAIN_BYTES) == 0;
+	}
 	chain_of(record, previous, want);
 	return memcmp(want, record.data + AT_CHAIN, STORE_CHAIN_BYTES) == 0;
+}
+
+/* The payload of a redacted record:
+ *
+ *	0 audit seq u64   8 time i64   16 chain before   48 SHA-256   80 bytes u32   84 envelope
+ */
+void
+record_read_redaction(struct bytes record, struct record_redaction *r)
+{
+	const unsigned char *p = record_payload(record).data;
+	r->audit_seq = get_le(p, 8);
+	r->at_us = (int64_t)get_le(p + 8, 8);
+	memcpy(r->chain_before, p + 16, STORE_CHAIN_BYTES);
+	memcpy(r->record_sha256, p + 48, SHA256_BYTES);
+	r->record_bytes = (uint32_t)get_le(p + 80, 4);
+}
+
+void
+record_redact(struct bytes record, struct bytes envelope, const struct record_redaction *r,
+	unsigned char *out)
+{
+	unsigned char *p = out + RECORD_HEADER_BYTES;
+	memcpy(out, record.data, RECORD_HEADER_BYTES);
+	out[AT_VERSION] = RECORD_VERSION_REDACTED;
+	put_le(p, r->audit_seq, 8);
+	put_le(p + 8, (uint64_t)r->at_us, 8);
+	memcpy(p + 16, r->chain_before, STORE_CHAIN_BYTES);
+	memcpy(p + 48, r->record_sha256, SHA256_BYTES);
+	put_le(p + 80, r->record_bytes, 4);
+	if (envelope.len > 0)
+		memcpy(p + RECORD_REDACTION_BYTES, envelope.data, envelope.len);
+	size_t bytes = RECORD_HEADER_BYTES + RECORD_REDACTION_BYTES + envelope.len;
+	put_le(out, XXH3_64bits(out + AT_VERSION, bytes - AT_VERSION), 8);
 }

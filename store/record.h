@@ -9,6 +9,10 @@
 
 #define RECORD_VERSION 1
 #define RECORD_HEADER_BYTES 80
+/* A record whose body was erased: all of the header but version and checksum is as it was, the payload
+ * is a struct record_redaction and the envelope. */
+#define RECORD_VERSION_REDACTED 2
+#define RECORD_REDACTION_BYTES 84
 
 enum record_codec { RECORD_RAW = 0, RECORD_ZSTD = 1 };
 
@@ -22,6 +26,15 @@ struct record_header {
 	uint32_t plain_bytes;    /* envelope and body before compression */
 	uint32_t envelope_bytes; /* of these, the envelope */
 	unsigned char chain[STORE_CHAIN_BYTES];
+	bool redacted;           /* codec, dict_id and plain_bytes are those of the erased payload */
+};
+
+struct record_redaction {
+	uint64_t audit_seq;      /* the event that says why */
+	int64_t at_us;
+	unsigned char chain_before[STORE_CHAIN_BYTES];
+	unsigned char record_sha256[SHA256_BYTES]; /* of all bytes of the original record */
+	uint32_t record_bytes;   /* how many they were */
 };
 
 /* The chain value before the first record of a log. */
@@ -45,6 +58,14 @@ void record_rebuild(unsigned char *record, size_t bytes, const unsigned char pre
  * RC_CORRUPT: damaged (id log.damaged). RC_INVALID: a version this program does not know. */
 enum rc record_open(struct bytes record, uint64_t seq, struct record_header *h, struct err *e)
 	MUST_CHECK;
+
+/* Reads what a redacted record says of its redaction; record_open must have accepted it as one. */
+void record_read_redaction(struct bytes record, struct record_redaction *r);
+
+/* Makes the redacted form of record (sealed as h) into out, of RECORD_HEADER_BYTES +
+ * RECORD_REDACTION_BYTES + envelope.len bytes. */
+void record_redact(struct bytes record, struct bytes envelope, const struct record_redaction *r,
+	unsigned char *out);
 
 /* Whether the record's chain value follows from previous. */
 bool record_chain_fits(struct bytes record, const unsigned char previous[STORE_CHAIN_BYTES]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -241,6 +242,14 @@ segment_open(struct segment_set *set, uint64_t first_seq, enum db_mode mode, str
 	enum rc rc = RC_OK;
 	if (!fs_exists(path)) {
 		char *archived = mode == DB_READ ? archived_path(set, first_seq) : NULL;
+		if (archived != NULL && !fs_exists(archived)) {
+			/* Replaced under another name since the manifest was read. */
+			free(archived);
+			arena_reset(set->archive_names);
+			archived_list(set->archive_dir, set->log_id, set->archive_names, &set->archived,
+				&set->archived_count);
+			archived = archived_path(set, first_seq);
+		}
 		if (archived == NULL || !fs_exists(archived)) {
 			rc = err_set(e, RC_NOTFOUND, NULL, "there is no segment %s", path);
 			free(archived);
@@ -294,6 +303,36 @@ close_one_idle(struct segment_set *set)
 	segment_close(s);
 }
 
+/* Whether another file has taken the place of the segment's, as a redaction does, or it was removed. Who
+ * uses the old one may finish; nobody else gets it. The set's lock is held. */
+static bool
+is_replaced(struct segment *s)
+{
+	struct stat st;
+	mdb_filehandle_t fd;
+	if (!s->replaced) {
+		mdb_env_get_fd(s->env, &fd);
+		s->replaced = fstat(fd, &st) == 0 && st.st_nlink == 0;
+	}
+	return s->replaced;
+}
+
+/* Closes replaced segments nobody uses any more; the set's lock is held. */
+static void
+close_replaced(struct segment_set *set)
+{
+	for (struct segment **p = &set->list; *p != NULL;) {
+		struct segment *s = *p;
+		if (!s->replaced || s->users > 0) {
+			p = &s->next;
+			continue;
+		}
+		*p = s->next;
+		set->count--;
+		segment_close(s);
+	}
+}
+
 void
 segment_set_write_from(struct segment_set *set, uint64_t first_seq)
 {
@@ -309,11 +348,12 @@ acquire(struct segment_set *set, uint64_t first_seq, enum db_mode mode, struct s
 	enum rc rc = RC_OK;
 	pthread_mutex_lock(&set->lock);
 	struct segment *s = set->list;
-	while (s != NULL && s->first_seq != first_seq)
+	while (s != NULL && (s->first_seq != first_seq || is_replaced(s)))
 		s = s->next;
 	if (first_seq >= set->write_from)
 		mode = DB_WRITE;
 	if (s == NULL) {
+		close_replaced(set);
 		if (set->count >= OPEN_MAX)
 			close_one_idle(set);
 		rc = segment_open(set, first_seq, mode, &s, e);
@@ -561,7 +601,7 @@ segment_decode(struct segment *s, MDB_txn *txn, struct unpacker *u, uint64_t seq
 	struct bytes envelope, body;
 	enum rc rc = record_open(record, seq, &h, e);
 	if (rc == RC_OK)
-		rc = segment_dict(s, txn, h.dict_id, &d, e);
+		rc = segment_dict(s, txn, h.redacted ? 0 : h.dict_id, &d, e);
 	if (rc == RC_OK)
 		rc = unpack(u, &h, record_payload(record), d, a, &envelope, &body, e);
 	if (rc != RC_OK)
@@ -574,7 +614,7 @@ segment_decode(struct segment *s, MDB_txn *txn, struct unpacker *u, uint64_t seq
 	}
 	out->event.seq = seq;
 	out->event.received_at_us = h.received_at_us;
-	out->event.flags = h.flags;
+	out->event.flags = h.flags | (h.redacted ? EVENT_FLAG_REDACTED : 0u);
 	out->event.same_key_seq = h.same_key_seq;
 	out->event.body = body;
 	memcpy(out->chain, h.chain, STORE_CHAIN_BYTES);

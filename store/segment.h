@@ -19,6 +19,7 @@ struct segment {
 	struct segment *next;
 	unsigned users;
 	uint64_t used_at; /* the set's clock at the last use */
+	bool replaced;    /* the file has lost its name: not given out any more */
 	struct segment_dict {
 		struct segment_dict *next;
 		struct dict *dict;
