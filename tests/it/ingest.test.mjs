@@ -375,7 +375,7 @@ test('a full disk is 503 and heals by itself', async (t) => {
 	// The mount is seen by the receiver alone and goes when it ends; /proc leads into it.
 	const dir = await makeSources(t, tempDir(t, 'ingest'));
 	const script = `mount -t tmpfs -o size=24m tmpfs "$1" && cp -a "$2/sources" "$1/" && exec "$3" ingest --data "$1"`;
-	const child = spawn('unshare', ['-m', 'sh', '-c', script, 'sh', mount, dir, bin], { env: cleanEnv({ HOOKLOG_INGEST_LISTEN: '127.0.0.1:0' }), stdio: ['ignore', 'ignore', 'pipe'] });
+	const child = spawn('unshare', ['-m', 'sh', '-c', script, 'sh', mount, dir, bin], { env: cleanEnv({ HOOKLOG_INGEST_LISTEN: '127.0.0.1:0', HOOKLOG_STORE_FREE_BYTES_MIN: '0' }), stdio: ['ignore', 'ignore', 'pipe'] });
 	t.cleanup(() => child.kill('SIGKILL'));
 	let said = '';
 	child.stderr.on('data', (data) => { said += data; });
