@@ -222,3 +222,66 @@ const struct cli_command cmd_project_explain = {
 		   "told it last, the version it won with, and the values. `hooklog log show SEQ` shows an event.\n",
 	.run = run_explain,
 };
+
+/* ---- as-of ---- */
+
+/* The last event received at or before a time. */
+static enum rc
+seq_until(struct store_reader *r, int64_t at_us, uint64_t *seq, struct err *e)
+{
+	enum rc rc = store_seq_at(r, at_us + 1, seq, e);
+	if (rc == RC_OK)
+		*seq -= *seq > 0;
+	return rc;
+}
+
+static int
+run_as_of(const struct cli_call *call)
+{
+	const struct cli_value *seq = cli_option(call, "seq"), *at = cli_option(call, "time"),
+			       *schema = cli_option(call, "schema");
+	struct project_context c = { .stop_fd = -1 };
+	struct err e;
+	uint64_t parked = 0, last = seq->u64;
+	bool interrupted = false;
+	if (seq->given == at->given || !schema->given) {
+		err_set(&e, RC_INVALID, NULL, "name --schema, and one of --seq and --time");
+		cmd_fail(&e);
+		return EXIT_USAGE;
+	}
+	enum rc rc = project_open(&c, call, true, &e);
+	if (rc == RC_OK && at->given)
+		rc = seq_until(c.reader, at->time_us, &last, &e);
+	if (rc == RC_OK) {
+		c.options.progress = show_progress;
+		rc = projector_as_of(&c.options, last, schema->text, &parked, &e);
+		cmd_progress_end();
+		interrupted = rc == RC_AGAIN && cmd_stopped(c.stop_fd);
+	}
+	project_close(&c);
+	if (rc != RC_OK) {
+		int code = cmd_fail(&e);
+		return interrupted ? EXIT_INTERRUPTED : code;
+	}
+	printf("schema %s holds the tables as they were at event %" PRIu64 "\n", schema->text, last);
+	if (parked > 0)
+		printf("%" PRIu64 " events could not be projected\n", parked);
+	return EXIT_DONE;
+}
+
+static const struct cli_option as_of_options[] = {
+	{ "seq", CLI_U64, "SEQ", "the last event that counts" },
+	{ "time", CLI_TIME, "TIME", "instead: the last event received by then" },
+	{ "schema", CLI_STRING, "NAME", "a schema that does not exist yet" },
+};
+
+const struct cli_command cmd_project_as_of = {
+	.name = "project as-of",
+	.args_help = "",
+	.summary = "Build the tables as they were at an event or a time.",
+	.details = "Folds the log up to there into a new schema, with the projections of today. The live tables are\n"
+		   "not touched. The tables do not change afterwards: `drop schema NAME cascade` removes them.\n",
+	.options = as_of_options,
+	.option_count = COUNT_OF(as_of_options),
+	.run = run_as_of,
+};

@@ -27,6 +27,7 @@
 	X(log_stat)                                                                                \
 	X(log_tail)                                                                                \
 	X(log_verify)                                                                              \
+	X(project_as_of)                                                                           \
 	X(project_check)                                                                           \
 	X(project_drop)                                                                            \
 	X(project_explain)                                                                         \

@@ -69,10 +69,10 @@ fold_runs(struct session *s, struct state *st, const struct store_record *record
 }
 
 enum rc
-load_pass(struct session *s, struct state *st, uint64_t last, const struct load_hooks *h,
+load_pass(struct session *s, struct state *st, uint64_t first, uint64_t last, const struct load_hooks *h,
 	unsigned char chain[STORE_CHAIN_BYTES], struct err *e)
 {
-	for (uint64_t seq = 1; seq <= last;) {
+	for (uint64_t seq = first; seq <= last;) {
 		if (session_stopped(s, 0))
 			return err_set(e, RC_AGAIN, "project.rebuild-interrupted",
 				"stopped while reading the log, at event %" PRIu64 "; run it again", seq);
@@ -100,6 +100,7 @@ load_pass(struct session *s, struct state *st, uint64_t last, const struct load_
 
 struct loader {
 	struct session *s;
+	const struct load_target *target;
 	struct state state;
 	struct buf *streams;   /* per table: rows of streamed tables on their way */
 	uint64_t *sent;        /* per table */
@@ -111,6 +112,12 @@ put_table(struct buf *out, const struct session *s, const struct definition *d)
 {
 	pg_put_identifier(out, s->generation.schema);
 	buf_printf(out, ".%s", d->table);
+}
+
+static bool
+is_wanted(const struct loader *l, const struct definition *d)
+{
+	return l->target->only == NULL || l->target->only == d;
 }
 
 static enum rc
@@ -162,7 +169,7 @@ static enum rc
 take_streamed(size_t table, const struct fold_table *rows, void *context, struct err *e)
 {
 	struct loader *l = context;
-	for (const struct fold_row *row = rows->first; row != NULL; row = row->next) {
+	for (const struct fold_row *row = is_wanted(l, rows->definition) ? rows->first : NULL; row != NULL; row = row->next) {
 		state_put_copy_folded(&l->streams[table], rows->definition, row);
 		l->sent[table]++;
 		if (l->streams[table].len >= COPY_BYTES || l->streams[table].overflow) {
@@ -178,6 +185,11 @@ static enum rc
 take_parked(uint64_t seq, const char *reason, void *context, struct err *e)
 {
 	struct loader *l = context;
+	l->s->applier.parked++;
+	if (l->target->parked != NULL)
+		l->target->parked(seq, reason, l->target->context);
+	if (!l->target->generation)
+		return RC_OK;
 	unsigned char id[4], number[8];
 	const struct pg_param params[] = { pg_param_int4(l->s->generation.id, id),
 		pg_param_int8((int64_t)seq, number), pg_param_text(reason) };
@@ -186,7 +198,6 @@ take_parked(uint64_t seq, const char *reason, void *context, struct err *e)
 		"insert into hooklog.parked_events (generation, seq, reason) values ($1, $2, $3)", params,
 		COUNT_OF(params), &r, e);
 	pg_result_free(r);
-	l->s->applier.parked += rc == RC_OK;
 	return rc;
 }
 
@@ -194,7 +205,7 @@ static enum rc
 send_table(struct loader *l, size_t table, struct err *e)
 {
 	const struct state_table *t = &l->state.tables[table];
-	if (t->count == 0)
+	if (t->count == 0 || !is_wanted(l, t->definition))
 		return RC_OK;
 	struct buf rows = buf_new(4 * LIMIT_PG_PARAM_BYTES);
 	enum rc rc = copy_begin(l, t->definition, e);
@@ -214,12 +225,14 @@ send_table(struct loader *l, size_t table, struct err *e)
 }
 
 static enum rc
-send_all(struct loader *l, uint64_t last, unsigned char chain[STORE_CHAIN_BYTES], struct err *e)
+send_all(struct loader *l, unsigned char chain[STORE_CHAIN_BYTES], struct err *e)
 {
-	const struct load_hooks hooks = { .streamed = take_streamed, .parked = take_parked, .context = l };
+	const struct load_target *target = l->target;
+	const struct load_hooks hooks = { .streamed = take_streamed, .parked = take_parked, .context = l,
+		.refused = target->refused, .refused_count = target->refused_count };
 	enum rc rc;
 	do {
-		rc = load_pass(l->s, &l->state, last, &hooks, chain, e);
+		rc = load_pass(l->s, &l->state, target->first, target->last, &hooks, chain, e);
 		if (rc == RC_OK && l->state.overflow)
 			rc = err_set(e, RC_INVALID, NULL, "a row is too large");
 		for (size_t i = 0; i < l->s->catalog.count && rc == RC_OK; i++) {
@@ -227,9 +240,9 @@ send_all(struct loader *l, uint64_t last, unsigned char chain[STORE_CHAIN_BYTES]
 			if (rc == RC_OK)
 				rc = send_table(l, i, e);
 		}
-		if (rc == RC_OK)
+		if (rc == RC_OK && target->generation)
 			LOG_INFO("project.rebuild.pass", F_S("schema", l->s->generation.schema),
-				F_U("bytes", l->state.bytes), F_U("to", last),
+				F_U("bytes", l->state.bytes), F_U("to", target->last),
 				F_U("percent", l->state.last / (UINT64_MAX / 100)));
 	} while (rc == RC_OK && state_next_pass(&l->state));
 	return rc;
@@ -284,6 +297,8 @@ count_rows(struct loader *l, struct err *e)
 	for (size_t i = 0; rc == RC_OK && i < l->s->catalog.count; i++) {
 		const struct definition *d = &l->s->catalog.definitions[i];
 		struct pg_result *r = NULL;
+		if (!is_wanted(l, d))
+			continue;
 		buf_clear(&sql);
 		buf_put_str(&sql, "select count(*) from ");
 		put_table(&sql, l->s, d);
@@ -316,34 +331,64 @@ advance(struct session *s, uint64_t last, const unsigned char chain[STORE_CHAIN_
 }
 
 enum rc
-load_generation(struct session *s, uint64_t last, struct err *e)
+load_tables(struct session *s, const struct load_target *target, unsigned char chain[STORE_CHAIN_BYTES],
+	struct err *e)
 {
-	struct loader l = { .s = s };
-	unsigned char chain[STORE_CHAIN_BYTES] = { 0 };
+	struct loader l = { .s = s, .target = target };
 	size_t tables = s->catalog.count;
 	l.streams = base_zalloc((tables + 1) * sizeof *l.streams);
 	l.sent = base_zalloc((tables + 1) * sizeof *l.sent);
 	for (size_t i = 0; i < tables; i++)
 		l.streams[i] = buf_new(4 * LIMIT_PG_PARAM_BYTES);
 	state_open(&l.state, &s->catalog, load_state_bytes(s->o));
-	/* Folding and building an index may take long; nobody else waits for this transaction. */
-	pg_set_timeout_ms(s->pg, 0);
-	uint64_t parked = s->applier.parked;
-	enum rc rc = pg_exec(s->pg, "begin; set local idle_in_transaction_session_timeout = 0", e);
+	enum rc rc = drop_indexes(&l, e);
 	if (rc == RC_OK)
-		rc = drop_indexes(&l, e);
-	if (rc == RC_OK)
-		rc = send_all(&l, last, chain, e);
+		rc = send_all(&l, chain, e);
 	if (rc == RC_OK)
 		rc = make_indexes(&l, e);
 	if (rc == RC_OK)
 		rc = count_rows(&l, e);
-	if (rc == RC_OK)
-		rc = advance(s, last, chain, e);
+	pg_result_free(l.constraints);
+	pg_result_free(l.indexes);
+	state_close(&l.state);
+	for (size_t i = 0; i < tables; i++)
+		buf_free(&l.streams[i]);
+	free(l.streams);
+	free(l.sent);
+	return rc;
+}
+
+enum rc
+load_begin(struct session *s, struct err *e)
+{
+	/* Folding and building an index may take long; nobody else waits for this transaction. */
+	pg_set_timeout_ms(s->pg, 0);
+	return pg_exec(s->pg, "begin; set local idle_in_transaction_session_timeout = 0", e);
+}
+
+enum rc
+load_end(struct session *s, enum rc rc, struct err *e)
+{
 	if (rc == RC_OK)
 		rc = pg_exec(s->pg, "commit", e);
 	else
 		(void)!pg_exec(s->pg, "rollback", NULL);
+	pg_set_timeout_ms(s->pg, 60000);
+	return rc;
+}
+
+enum rc
+load_generation(struct session *s, uint64_t last, struct err *e)
+{
+	const struct load_target target = { .first = 1, .last = last, .generation = true };
+	unsigned char chain[STORE_CHAIN_BYTES] = { 0 };
+	uint64_t parked = s->applier.parked;
+	enum rc rc = load_begin(s, e);
+	if (rc == RC_OK)
+		rc = load_tables(s, &target, chain, e);
+	if (rc == RC_OK)
+		rc = advance(s, last, chain, e);
+	rc = load_end(s, rc, e);
 	if (rc == RC_OK) {
 		s->generation.seq = last;
 		memcpy(s->generation.chain, chain, sizeof chain);
@@ -352,13 +397,5 @@ load_generation(struct session *s, uint64_t last, struct err *e)
 		s->applier.parked = parked;
 		rc = RC_OK;
 	}
-	pg_set_timeout_ms(s->pg, 60000);
-	pg_result_free(l.constraints);
-	pg_result_free(l.indexes);
-	state_close(&l.state);
-	for (size_t i = 0; i < tables; i++)
-		buf_free(&l.streams[i]);
-	free(l.streams);
-	free(l.sent);
 	return rc;
 }

@@ -20,13 +20,33 @@ struct load_hooks {
 	void *context;
 };
 
-/* Merges events 1 to last into st, of whose present pass they are. *chain gets the log's hash at last.
+/* Merges events first to last into st, of whose present pass they are. *chain gets the log's hash at last.
  * RC_AGAIN, id project.rebuild-interrupted: stop_fd. Other errors as session_step. */
-enum rc load_pass(struct session *s, struct state *st, uint64_t last, const struct load_hooks *hooks,
+enum rc load_pass(struct session *s, struct state *st, uint64_t first, uint64_t last, const struct load_hooks *hooks,
 	unsigned char chain[STORE_CHAIN_BYTES], struct err *e) MUST_CHECK;
 
 /* What of projector.memory_bytes_max is for rows: batches and what malloc wastes need the rest. */
 size_t load_state_bytes(const struct projector_options *o);
+
+/* What load_tables makes. */
+struct load_target {
+	uint64_t first, last;
+	const struct definition *only; /* NULL: all tables */
+	bool generation;               /* parked events are listed in hooklog.parked_events */
+	const uint64_t *refused;       /* as in load_hooks */
+	size_t refused_count;
+	void (*parked)(uint64_t seq, const char *reason, void *context); /* may be NULL */
+	void *context;
+};
+
+/* A transaction that may take long, and its end: commit, or rollback when rc is an error. */
+enum rc load_begin(struct session *s, struct err *e) MUST_CHECK;
+enum rc load_end(struct session *s, enum rc rc, struct err *e) MUST_CHECK;
+
+/* Within such a transaction: folds, sends with COPY into the empty tables of schema s->generation.schema,
+ * makes their indexes afterwards, counts. RC_INVALID: the database refuses the data as a whole. */
+enum rc load_tables(struct session *s, const struct load_target *target,
+	unsigned char chain[STORE_CHAIN_BYTES], struct err *e) MUST_CHECK;
 
 /* Fills the empty tables of the building generation with events 1 to last: folded in memory, sent with
  * COPY, indexed afterwards, counted; in one transaction with the checkpoint. A generation whose data the

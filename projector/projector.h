@@ -173,6 +173,13 @@ struct projector_explain_options {
 enum rc projector_explain(const struct projector_options *o, const struct projector_explain_options *options,
 	struct err *e) MUST_CHECK;
 
+/* Makes all tables as they were when event seq was the last one, in a new schema, which then stands still;
+ * *parked is how many events could not be projected. In one transaction: there is all of it or nothing.
+ * RC_INVALID: the schema exists or its name is not allowed. RC_NOTFOUND: the log has no such event.
+ * RC_AGAIN: stop_fd, or the database is away. */
+enum rc projector_as_of(const struct projector_options *o, uint64_t seq, const char *schema,
+	uint64_t *parked, struct err *e) MUST_CHECK;
+
 /* Checks all definitions and appends, with sql set, what is made from each for tables in schema gh_gN. */
 enum rc projector_check(const char *definitions_dir, const char *only_table, bool sql, struct buf *out,
 	struct err *e) MUST_CHECK;

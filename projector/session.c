@@ -68,6 +68,24 @@ session_check_definitions(const struct session *s, struct err *e)
 }
 
 enum rc
+session_read_refused(struct session *s, uint64_t **refused, size_t *count, struct err *e)
+{
+	unsigned char id[4];
+	const struct pg_param param = pg_param_int4(s->generation.id, id);
+	struct pg_result *r = NULL;
+	enum rc rc = pg_query(s->pg,
+		"select seq from hooklog.parked_events where generation = $1 and sqlstate is not null "
+		"order by seq",
+		&param, 1, &r, e);
+	*count = rc == RC_OK ? pg_rows(r) : 0;
+	*refused = base_alloc((*count + 1) * sizeof **refused);
+	for (size_t i = 0; i < *count; i++)
+		(*refused)[i] = strtoull(pg_field(r, i, 0), NULL, 10);
+	pg_result_free(r);
+	return rc;
+}
+
+enum rc
 session_read(struct session *s, uint64_t seq, size_t max, const struct store_record **records,
 	size_t *count, struct err *e)
 {

@@ -30,6 +30,10 @@ enum rc session_look(struct session *s, const struct projector_options *o, struc
 /* RC_CONFLICT, id project.definitions-changed: the generation was made by other projections. */
 enum rc session_check_definitions(const struct session *s, struct err *e) MUST_CHECK;
 
+/* The events of the generation that are parked since the database refused them, sorted; *refused is the
+ * caller's to free, also after an error. */
+enum rc session_read_refused(struct session *s, uint64_t **refused, size_t *count, struct err *e) MUST_CHECK;
+
 /* store_read into s->read, at most max events, and not more bytes than a batch may have.
  * RC_CONFLICT, id project.log-mismatch: the log no longer holds seq. */
 enum rc session_read(struct session *s, uint64_t seq, size_t max, const struct store_record **records,

@@ -24,26 +24,6 @@ is_text_form(enum column_type type)
 	return type == COLUMN_JSONB || type == COLUMN_TEXT_ARRAY || type == COLUMN_INT8_ARRAY;
 }
 
-static enum rc
-read_refused(struct verifier *v, struct err *e)
-{
-	unsigned char id[4];
-	const struct pg_param param = pg_param_int4(v->s->generation.id, id);
-	struct pg_result *r = NULL;
-	enum rc rc = pg_query(v->s->pg,
-		"select seq from hooklog.parked_events where generation = $1 and sqlstate is not null "
-		"order by seq",
-		&param, 1, &r, e);
-	if (rc == RC_OK) {
-		v->refused_count = pg_rows(r);
-		v->refused = base_alloc((v->refused_count + 1) * sizeof *v->refused);
-		for (size_t i = 0; i < v->refused_count; i++)
-			v->refused[i] = strtoull(pg_field(r, i, 0), NULL, 10);
-	}
-	pg_result_free(r);
-	return rc;
-}
-
 /* ---- values as PostgreSQL writes them ---- */
 
 struct normalizer {
@@ -351,7 +331,7 @@ compare_all(struct verifier *v, struct err *e)
 	const struct load_hooks hooks = { .refused = v->refused, .refused_count = v->refused_count };
 	enum rc rc;
 	do {
-		rc = load_pass(v->s, &v->state, v->to, &hooks, chain, e);
+		rc = load_pass(v->s, &v->state, 1, v->to, &hooks, chain, e);
 		if (rc == RC_OK && v->state.overflow)
 			rc = err_set(e, RC_INVALID, NULL, "a row is too large to be compared");
 		v->report->passes++;
@@ -411,7 +391,7 @@ projector_verify(const struct projector_options *o, const struct projector_verif
 	if (rc == RC_OK)
 		rc = choose_tables(&v, e);
 	if (rc == RC_OK)
-		rc = read_refused(&v, e);
+		rc = session_read_refused(&s, &v.refused, &v.refused_count, e);
 	if (rc == RC_OK) {
 		pg_set_timeout_ms(s.pg, 0);
 		state_open(&v.state, &s.catalog, load_state_bytes(o));

@@ -292,7 +292,7 @@ shuffle(struct store_record *records, size_t count)
 static void
 test_laws(void **state UNUSED)
 {
-	for (uint64_t seed = 1; seed <= 400; seed++) {
+	for (uint64_t seed = 1; seed <= 1000; seed++) {
 		random_state = seed * UINT64_C(0x9e3779b97f4a7c15);
 		struct telling tellings[EVENTS];
 		struct store_record records[EVENTS];
