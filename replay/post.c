@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "event/sign.h"
 #include "replay/post.h"
 
 #define URL_BYTES_MAX ((size_t)16 * 1024)
-#define SECRET_PREFIX "whsec_"
 
 struct post {
 	struct http_client *client;
@@ -18,7 +18,7 @@ struct post {
 	char log_id[2 * STORE_LOG_ID_BYTES + 1];
 	char replay[128]; /* value of X-Hooklog-Replay */
 	char timestamp[24];
-	struct buf signature, signed_text;
+	struct buf signature;
 };
 
 bool
@@ -36,7 +36,6 @@ post_close(struct post *p)
 	http_response_free(&p->response);
 	buf_free(&p->full_url);
 	buf_free(&p->signature);
-	buf_free(&p->signed_text);
 	free(p->url);
 	free(p->allow);
 	free(p);
@@ -106,7 +105,6 @@ post_open(struct post **out, const struct replay_target_options *options, struct
 	p->url_has_query = strchr(p->url, '?') != NULL;
 	p->full_url = buf_new(URL_BYTES_MAX + LIMIT_ENVELOPE_BYTES);
 	p->signature = buf_new(128);
-	p->signed_text = buf_new(LIMIT_RECORD_BYTES + 1024);
 	p->secret = options->secret;
 	p->run = options->run == NULL ? "" : options->run;
 	for (size_t i = 0; i < STORE_LOG_ID_BYTES; i++)
@@ -204,31 +202,30 @@ post_own_headers(
 		post_header(h, "X-Hooklog-Delivery", events[0]->delivery);
 }
 
+bool
+post_can_sign_standard(const struct post *p)
+{
+	struct sign_standard_key key;
+	bool can = sign_standard_key_read(p->secret, &key) && key.can_sign;
+	crypto_wipe(&key, sizeof(key));
+	return can;
+}
+
 void
 post_sign_standard(struct post *p, struct post_headers *h, const char *id, struct bytes body)
 {
-	unsigned char key[LIMIT_SECRET_BYTES], mac[SHA256_BYTES];
-	struct bytes secret = p->secret;
-	size_t len, prefix = strlen(SECRET_PREFIX);
+	struct sign_standard_key key;
 	snprintf(p->timestamp, sizeof(p->timestamp), "%" PRId64, clock_now_us() / 1000000);
-	post_header(h, "webhook-id", bytes_str(id));
-	post_header(h, "webhook-timestamp", bytes_str(p->timestamp));
-	if (secret.len == 0)
+	post_header(h, SIGN_STANDARD_ID, bytes_str(id));
+	post_header(h, SIGN_STANDARD_TIMESTAMP, bytes_str(p->timestamp));
+	if (p->secret.len == 0 || !sign_standard_key_read(p->secret, &key))
 		return;
-	if (secret.len > prefix && memcmp(secret.data, SECRET_PREFIX, prefix) == 0 &&
-		crypto_unbase64((struct bytes){ secret.data + prefix, secret.len - prefix }, key,
-			sizeof(key), &len))
-		secret = (struct bytes){ key, len };
-	buf_clear(&p->signed_text);
-	buf_printf(&p->signed_text, "%s.%s.", id, p->timestamp);
-	buf_put_bytes(&p->signed_text, body);
-	ASSERT(!p->signed_text.overflow);
-	crypto_hmac_sha256(secret, buf_bytes(&p->signed_text), mac);
-	crypto_wipe(key, sizeof(key));
+	const struct sign_standard_message message = { bytes_str(id), bytes_str(p->timestamp),
+		body };
 	buf_clear(&p->signature);
-	buf_put_str(&p->signature, "v1,");
-	crypto_put_base64(&p->signature, (struct bytes){ mac, sizeof(mac) });
-	post_header(h, "webhook-signature", buf_bytes(&p->signature));
+	if (sign_standard(&key, &message, &p->signature))
+		post_header(h, SIGN_STANDARD_SIGNATURE, buf_bytes(&p->signature));
+	crypto_wipe(&key, sizeof(key));
 }
 
 /* The start of an answer's body on one line, for a message. */

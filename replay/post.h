@@ -36,9 +36,11 @@ void post_own_headers(
  * none that holds a secret or a signature of the source's, none of an earlier replay. */
 bool post_may_send(const struct event_header *header);
 
+/* Whether the secret is a key of Standard Webhooks that can sign. */
+bool post_can_sign_standard(const struct post *p);
+
 /* Adds the Standard Webhooks headers (webhook-id, -timestamp, -signature; standardwebhooks.com)
- * over body with a fresh timestamp. secret: "whsec_" and base64, or the key itself. Does nothing
- * without a secret but for the id and the timestamp. */
+ * over body with a fresh timestamp; without a secret there is no signature. */
 void post_sign_standard(struct post *p, struct post_headers *h, const char *id, struct bytes body);
 
 /* Posts body and judges the answer as send of a target. query: of the original request, added when

@@ -5,6 +5,14 @@
 static const struct replay_target_kind *const kinds[] = {
 	&replay_target_http,
 	&replay_target_ndjson,
+	&replay_target_hooklog,
+	&replay_target_cloudevents,
+	&replay_target_cloudevents_binary,
+	&replay_target_cloudevents_batch,
+	&replay_target_cloudevents_file,
+	&replay_target_standard,
+	&replay_target_raw,
+	&replay_target_msgpack,
 };
 
 enum rc
@@ -20,16 +28,16 @@ replay_target_find(
 			*kind = kinds[i];
 			return RC_OK;
 		}
-		if (strstr(names, kinds[i]->name) == NULL || kinds[i]->accepts(spec))
+		if (kinds[i]->accepts(spec))
 			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
 				names[0] == '\0' ? "" : ", ", kinds[i]->name);
 	}
 	if (format != NULL && !named)
-		return err_set(
-			e, RC_INVALID, NULL, "no format '%.50s'; there are %s", format, names);
+		return err_set(e, RC_INVALID, NULL, "no format '%.50s'; this target takes %s",
+			format, names);
 	if (format != NULL)
-		return err_set(
-			e, RC_INVALID, NULL, "'%.100s' cannot get the format %s", spec, format);
+		return err_set(e, RC_INVALID, NULL,
+			"'%.100s' cannot get the format %s; it takes %s", spec, format, names);
 	return err_set(e, RC_INVALID, NULL,
 		"no target of this kind: '%.100s'; give -, a path, file:PATH or an http(s) URL",
 		spec);

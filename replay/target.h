@@ -45,7 +45,15 @@ struct replay_target_kind {
 };
 
 extern const struct replay_target_kind replay_target_http;
+extern const struct replay_target_kind replay_target_hooklog;
 extern const struct replay_target_kind replay_target_ndjson;
+extern const struct replay_target_kind replay_target_cloudevents;
+extern const struct replay_target_kind replay_target_cloudevents_binary;
+extern const struct replay_target_kind replay_target_cloudevents_batch;
+extern const struct replay_target_kind replay_target_cloudevents_file;
+extern const struct replay_target_kind replay_target_standard;
+extern const struct replay_target_kind replay_target_raw;
+extern const struct replay_target_kind replay_target_msgpack;
 
 /* The kind of spec; with a format, the kind of that name. RC_INVALID: no kind takes it. */
 enum rc replay_target_find(const char *spec, const char *format,

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "event/sign.h"
 #include "replay/post.h"
 
-/* The original request, once more. */
+/* The original request, once more; for another hooklog also what the request itself does not say:
+ * when it was first received, and how. */
 
 struct original {
 	struct post *post;
+	bool to_hooklog;
+	char received_at[CLOCK_TEXT_BYTES];
 	struct buf signature;
 };
 
@@ -29,6 +33,15 @@ original_open(void **state, const struct replay_target_options *options, struct 
 		(void)original_close(t, false, NULL);
 	else
 		*state = t;
+	return rc;
+}
+
+static enum rc
+hooklog_open(void **state, const struct replay_target_options *options, struct err *e)
+{
+	enum rc rc = original_open(state, options, e);
+	if (rc == RC_OK)
+		((struct original *)*state)->to_hooklog = true;
 	return rc;
 }
 
@@ -63,6 +76,12 @@ make_headers(struct original *t, const struct event *const *events, struct post_
 		add_missing(ev, h, "X-GitHub-Hook-ID", ev->hook);
 	}
 	post_own_headers(t->post, h, events, 1);
+	/* Of an event that came from another hooklog, the first receipt stays. */
+	if (t->to_hooklog && event_header_value(ev, "X-Hooklog-First-Received-At").data == NULL) {
+		clock_format_us(ev->received_at_us, t->received_at);
+		post_header(h, "X-Hooklog-First-Received-At", bytes_str(t->received_at));
+		post_header(h, "X-Hooklog-First-Origin", bytes_str(event_origin_name(ev->origin)));
+	}
 	struct bytes secret = post_secret(t->post);
 	if (secret.len > 0 && bytes_is(ev->provider, "gitlab")) {
 		post_header(h, "X-Gitlab-Token", secret);
@@ -89,6 +108,17 @@ const struct replay_target_kind replay_target_http = {
 	.batch_max = 1,
 	.concurrent = true,
 	.open = original_open,
+	.send = original_send,
+	.keeps = original_keeps,
+	.close = original_close,
+};
+
+const struct replay_target_kind replay_target_hooklog = {
+	.name = "hooklog",
+	.accepts = post_accepts,
+	.batch_max = 1,
+	.concurrent = true,
+	.open = hooklog_open,
 	.send = original_send,
 	.keeps = original_keeps,
 	.close = original_close,
