@@ -89,7 +89,8 @@ receive(const struct run *run, int port_fd)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	const struct store_options log = { .dir = arena_printf(a, "%s/log", run->dir) };
-	const struct source_plan plan = { "bench", "github", bytes_str(SECRET), false };
+	const struct source_plan plan = { .name = "bench", .provider = "github",
+		.secret = bytes_str(SECRET) };
 	const struct ingest_options options = {
 		.listen = "127.0.0.1:0",
 		.threading = run->threading,
