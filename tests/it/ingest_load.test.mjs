@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Slow, large, many, aborted and repeated requests, stops under load, faults in the middle. The same in
+// large is tests/it/ingest_soak.test.mjs. Memory is measured, so it runs against the build without
+// sanitizers.
+//
+// TEST-VARIANTS: release
+// TEST-TIMEOUT: 600
+import { spawn } from 'node:child_process';
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test, assert } from '../lib/harness.mjs';
+import { head } from '../lib/framing.mjs';
+import { bin, cleanEnv, exec, startIngest } from '../lib/hooklog.mjs';
+import { abort, drip, fdCount, history, makeDir, MIB, post, request, rssBytes, sleep, soon, startReceiver, stopUnderLoad, stored } from '../lib/load.mjs';
+
+test('aborted requests leave nothing behind', async (t) => {
+	const receiver = await startReceiver(t);
+	await abort(receiver.port, 10000);
+	await soon(() => fdCount(receiver.pid) < 64, 'connections closed');
+	await sleep(1500);
+	const before = { rss: rssBytes(receiver.pid), fds: fdCount(receiver.pid) };
+	await abort(receiver.port, 6000);
+	await soon(() => fdCount(receiver.pid) <= before.fds, 'descriptors given back');
+	const grown = rssBytes(receiver.pid) - before.rss;
+	t.note(`resident memory grew by ${grown >> 10} KiB over 6000 aborted requests`);
+	assert.ok(grown < 4 * MIB, `${grown} bytes`);
+	assert.equal((await post(receiver.port, request('{}'))).status, 202);
+	await receiver.stop();
+});
+
+test('1000 dripping connections are cut off, and do not keep others out', { timeoutMs: 200000 }, async (t) => {
+	const receiver = await startReceiver(t, { HOOKLOG_INGEST_CONNECTIONS_MAX: '1200', HOOKLOG_INGEST_REQUEST_TIMEOUT_MS: '3000' });
+	const inHead = 'POST /in/gh HTTP/1.1\r\nHost: x\r\nX-A: ' + 'a'.repeat(4096);
+	const inBody = head({ lines: ['Content-Length: 100000'] });
+	for (const [name, prefix, text] of [['head', '', inHead], ['body', inBody, 'b']]) {
+		const dripping = await drip(receiver.port, 1000, prefix === '' ? text : [prefix, ...'b'.repeat(2000)], 100);
+		let failed = 0;
+		while (dripping.open() > 0) {
+			const answer = await post(receiver.port, request('{}'));
+			failed += answer.status === 202 ? 0 : 1;
+			await sleep(20);
+		}
+		dripping.stop();
+		assert.equal(failed, 0, `${name}: ${failed} honest deliveries failed`);
+	}
+	const rss = rssBytes(receiver.pid);
+	t.note(`resident memory ${Math.round(rss / MIB)} MiB`);
+	assert.ok(rss < 300 * MIB, `${rss} bytes`);
+	await receiver.stop();
+});
+
+test('many large bodies at once stay within the memory they may have', { timeoutMs: 200000 }, async (t) => {
+	const receiver = await startReceiver(t);
+	const body = 'x'.repeat(25 * MIB);
+	const text = request(body, 'large');
+	let peak = 0;
+	const timer = setInterval(() => { peak = Math.max(peak, rssBytes(receiver.pid)); }, 20);
+	const answers = await Promise.all(Array.from({ length: 48 }, () => post(receiver.port, text, { timeoutMs: 60000 })));
+	clearInterval(timer);
+	const statuses = [...new Set(answers.map((a) => a.status))].sort();
+	t.note(`peak ${Math.round(peak / MIB)} MiB, answers ${statuses}`);
+	assert.ok(statuses.every((status) => [0, 202, 503].includes(status)), `${statuses}`);
+	assert.ok(peak < 600 * MIB, `${peak} bytes`);
+	await soon(async () => (await post(receiver.port, request('{}'))).status === 202, 'normal service');
+	await receiver.stop();
+});
+
+test('stopped under load ten times, nothing acknowledged is lost', { timeoutMs: 200000 }, async (t) => {
+	const { acked, slowest } = await stopUnderLoad(t, 10);
+	t.note(`${acked} acknowledged, slowest stop ${Math.round(slowest)} ms`);
+});
+
+test('a history with kills in the middle has no anomaly', { timeoutMs: 200000 }, async (t) => {
+	const dir = await makeDir(t);
+	const receiver = { dir, port: 0, current: null };
+	const begin = async () => {
+		receiver.current = await startIngest(t, dir, { env: receiver.port ? { HOOKLOG_INGEST_LISTEN: `127.0.0.1:${receiver.port}` } : {} });
+		receiver.port = receiver.current.port;
+	};
+	receiver.stop = () => receiver.current.stop();
+	await begin();
+	const result = await history(receiver, { operations: 4000, clients: 16, faults: async (over, progress) => {
+		for (const at of [0.2, 0.4, 0.6, 0.8]) {
+			while (!over() && progress() < at)
+				await sleep(5);
+			if (over())
+				return;
+			await receiver.current.kill();
+			await begin();
+		}
+	} });
+	t.note(JSON.stringify(result));
+	assert.ok(result.ok > 1500 && result.refused > 100 && result.unknown > 10, JSON.stringify(result));
+});
+
+test('a disk that takes seconds to sync: an answer in time, and never a lie', { timeoutMs: 200000 }, async (t) => {
+	if ((await exec('sh', ['-c', 'command -v strace && strace -o /dev/null true'])).code !== 0)
+		t.skip('strace is not installed or not allowed');
+	const dir = await makeDir(t);
+	const warm = await startIngest(t, dir);
+	assert.equal((await post(warm.port, request('{}', 'warm'))).status, 202);
+	await warm.stop();
+	for (const delay of [2, 7]) {
+		const child = spawn('strace', ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=fdatasync,msync,fsync', '-e', `inject=fdatasync,msync:delay_enter=${delay}000000`, bin, 'ingest', '--data', dir],
+			{ env: cleanEnv({ HOOKLOG_INGEST_LISTEN: '127.0.0.1:0' }), stdio: ['ignore', 'ignore', 'pipe'] });
+		t.cleanup(() => child.kill('SIGKILL'));
+		let said = '';
+		child.stderr.on('data', (data) => { said += data; });
+		await soon(() => /ingest\.listening/.test(said) || child.exitCode !== null, 'listening', 120000);
+		const port = Number(/address=127\.0\.0\.1:(\d+)/.exec(said)?.[1]);
+		const begun = performance.now();
+		const answer = await post(port, request('{}', `slow-${delay}`));
+		const took = performance.now() - begun;
+		assert.ok(took < 9000, `${took} ms`);
+		assert.equal(answer.status, delay < 5 ? 202 : 503, answer.text);
+		const ended = new Promise((resolve) => child.on('close', resolve));
+		for (const pid of fs.readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' '))
+			process.kill(Number(pid), 'SIGKILL');
+		await ended;
+		if (answer.status === 202) {
+			const events = await stored(dir);
+			assert.ok(events.some((event) => event.delivery === `slow-${delay}`));
+		}
+	}
+});
+
+test('a delivery that is sent again is recognised, one that only looks like it is kept', async (t) => {
+	const receiver = await startReceiver(t);
+	const send = (body, delivery, lines = []) => post(receiver.port, request(body, delivery, lines));
+	const first = await send('{"n":1}', 'a');
+	assert.equal(first.seq, 1);
+	assert.equal((await send('{"n":1}', 'a')).seq, 1);
+	// Another event name: not signed, so it changes nothing about what is known.
+	const renamed = await post(receiver.port, request('{"n":1}', 'a').replace('X-GitHub-Event: issues', 'X-GitHub-Event: push'));
+	assert.equal(renamed.seq, 1);
+	assert.equal((await send('{"n":1}', 'b')).seq, 2);
+	assert.equal((await send('{"n":2}', 'a')).seq, 3);
+	assert.equal((await send('{"n":1}', 'a', ['X-GitHub-Hook-ID: 5'])).seq, 4);
+	await receiver.stop();
+	const events = await stored(receiver.dir);
+	assert.deepEqual(events.map((e) => [e.seq, e.delivery, e.body]), [[1, 'a', '{"n":1}'], [2, 'b', '{"n":1}'], [3, 'a', '{"n":2}'], [4, 'a', '{"n":1}']]);
+	assert.ok(JSON.stringify(events[2]).includes('same_key'), JSON.stringify(events[2]));
+});
+
+test('nothing that is sent can forge a log line or leave a terminal sequence in one', async (t) => {
+	const receiver = await startReceiver(t, { HOOKLOG_LOG_LEVEL: 'debug' });
+	const evil = ['a\\nb', '\x1b[2J', '" level=error', 'x\x9b31m', '%s%n%x', '${jndi:ldap://x}', "'; drop table x; --", '<script>alert(1)</script>', '\x7f', '=,=', '\\"', '{{7*7}}',
+		'../../etc/passwd', '\xff\xfe', '2026-01-01T00:00:00Z error fake.id x=y'];
+	for (let i = 0; i < 200; i++) {
+		const value = evil[i % evil.length] + i;
+		const lines = [`X-GitHub-Delivery: ${value}`, `X-Hub-Signature-256: ${i % 2 ? value : `sha256=${crypto.randomBytes(32).toString('hex')}`}`];
+		const target = i % 5 === 0 ? `/in/${encodeURI(value).replaceAll(' ', '')}` : '/in/gh';
+		await post(receiver.port, head({ start: `POST ${target} HTTP/1.1`, omit: ['X-GitHub-Delivery', 'X-Hub-Signature-256'], lines: [...lines, 'Content-Length: 2'] }) + '{}');
+	}
+	await receiver.stop();
+	const lines = receiver.stderr.trimEnd().split('\n');
+	for (const line of lines)
+		assert.match(line, /^\d{4}-\d\d-\d\dT[\d:.]+Z (debug|info|warn|error) (ingest|store|log|base)[a-z.-]*( [a-z_]+=("([^"\\]|\\.)*"|[!-~]*))*$/);
+	assert.doesNotMatch(receiver.stderr, /[^\n\x20-\x7e]/);
+	assert.doesNotMatch(receiver.stderr, /^[^ ]+ error fake/m);
+	assert.ok(fs.existsSync(path.join(receiver.dir, 'log')));
+});

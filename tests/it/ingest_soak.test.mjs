@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// What tests/it/ingest_load.test.mjs does, in large.
+//
+// TEST-SOAK
+// TEST-VARIANTS: release
+// TEST-TIMEOUT: 7200
+// TEST-ALONE
+import { test, assert } from '../lib/harness.mjs';
+import { startIngest } from '../lib/hooklog.mjs';
+import { abort, drip, fdCount, history, makeDir, MIB, post, request, rssBytes, sleep, soon, startReceiver, stopUnderLoad } from '../lib/load.mjs';
+
+test('100,000 aborted requests leave nothing behind', { timeoutMs: 1800000 }, async (t) => {
+	const receiver = await startReceiver(t);
+	await abort(receiver.port, 30000);
+	await sleep(2000);
+	const before = { rss: rssBytes(receiver.pid), fds: fdCount(receiver.pid) };
+	await abort(receiver.port, 100000);
+	await soon(() => fdCount(receiver.pid) <= before.fds, 'descriptors given back');
+	const grown = rssBytes(receiver.pid) - before.rss;
+	t.note(`memory grew by ${grown >> 10} KiB`);
+	// One in eight was complete and is in the dedupe index; all others must leave nothing.
+	assert.ok(grown < 16 * MIB, `${grown} bytes`);
+	await receiver.stop();
+});
+
+test('10,000 connections: no crash, and service goes on', { timeoutMs: 600000 }, async (t) => {
+	const receiver = await startReceiver(t);
+	const dripping = await drip(receiver.port, 10000, 'POST /in/gh HTTP/1.1\r\nHost: x\r\nX: ' + 'a'.repeat(5000), 1000);
+	const rss = rssBytes(receiver.pid);
+	t.note(`memory ${Math.round(rss / MIB)} MiB, ${dripping.open()} still open`);
+	assert.ok(rss < 600 * MIB, `${rss}`);
+	await soon(() => dripping.open() === 0, 'all of them closed', 120000);
+	dripping.stop();
+	await soon(async () => (await post(receiver.port, request('{}'))).status === 202, 'service', 10000);
+	await receiver.stop();
+});
+
+test('512 bodies of 25 MB at once', { timeoutMs: 900000 }, async (t) => {
+	const receiver = await startReceiver(t);
+	const text = Buffer.from(request('x'.repeat(25 * MIB), 'large'), 'latin1').toString('latin1');
+	let peak = 0;
+	const timer = setInterval(() => { peak = Math.max(peak, rssBytes(receiver.pid)); }, 20);
+	const statuses = {};
+	// In steps: the sender holds each body too.
+	for (let i = 0; i < 8; i++) {
+		for (const { status } of await Promise.all(Array.from({ length: 64 }, () => post(receiver.port, text, { timeoutMs: 120000 }))))
+			statuses[status] = (statuses[status] ?? 0) + 1;
+	}
+	clearInterval(timer);
+	t.note(`peak ${Math.round(peak / MIB)} MiB, answers ${JSON.stringify(statuses)}`);
+	assert.ok(peak < 600 * MIB, `${peak}`);
+	assert.ok(Object.keys(statuses).every((status) => ['0', '202', '503'].includes(status)));
+	await soon(async () => (await post(receiver.port, request('{}'))).status === 202, 'service', 10000);
+	await receiver.stop();
+});
+
+test('stopped under load 100 times, nothing acknowledged is lost', { timeoutMs: 1800000 }, async (t) => {
+	const { acked, slowest } = await stopUnderLoad(t, 100);
+	t.note(`${acked} acknowledged, slowest stop ${Math.round(slowest)} ms`);
+	assert.ok(slowest < 10000);
+});
+
+test('a history of 100,000 operations with kills has no anomaly', { timeoutMs: 3600000 }, async (t) => {
+	const dir = await makeDir(t);
+	const receiver = { dir, port: 0, current: null };
+	const begin = async () => {
+		receiver.current = await startIngest(t, dir, { env: receiver.port ? { HOOKLOG_INGEST_LISTEN: `127.0.0.1:${receiver.port}` } : {} });
+		receiver.port = receiver.current.port;
+	};
+	receiver.stop = () => receiver.current.stop();
+	await begin();
+	const result = await history(receiver, { operations: 100000, faults: async (over, progress) => {
+		for (let at = 0.01; at < 1; at += 0.01) {
+			while (!over() && progress() < at)
+				await sleep(5);
+			if (over())
+				return;
+			await receiver.current.kill();
+			await begin();
+		}
+	} });
+	t.note(JSON.stringify(result));
+	assert.ok(result.ok > 50000 && result.unknown > 1000, JSON.stringify(result));
+});
