@@ -188,7 +188,9 @@ ledger_read(const char *dir, struct arena *a, struct ledger_view *v, struct err 
 	for (size_t i = title; i < text.len; i++)
 		lines += text.data[i] == '\n';
 	struct store_statement *found = arena_alloc(a, (lines + 1) * sizeof *found);
-	size_t at = title;
+	/* A line that says nothing is only damage when a good one follows: of an append the power cut short
+	 * the end, with the newline, may have reached the disk without the beginning. */
+	size_t at = title, good = title, pending = 0;
 	while (at < text.len) {
 		const unsigned char *end = memchr(text.data + at, '\n', text.len - at);
 		if (end == NULL)
@@ -196,15 +198,18 @@ ledger_read(const char *dir, struct arena *a, struct ledger_view *v, struct err 
 		struct bytes line = { text.data + at, (size_t)(end - text.data) - at };
 		at += line.len + 1;
 		if (ledger_parse(line, &found[v->count])) {
+			v->bad_lines += pending;
+			pending = 0;
+			good = at;
 			found[v->count].line = v->count + v->bad_lines + 2;
 			v->count++;
 		} else {
-			v->bad_lines++;
+			pending++;
 		}
 	}
 	v->statements = found;
-	v->good_bytes = at;
-	v->torn = at < text.len;
+	v->good_bytes = good;
+	v->torn = good < text.len;
 	return RC_OK;
 }
 

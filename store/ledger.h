@@ -18,8 +18,8 @@ struct ledger_view {
 	const struct store_statement *statements; /* those that can be parsed, in order */
 	size_t count;
 	size_t bad_lines;   /* lines that say nothing */
-	uint64_t good_bytes; /* up to here the file ends with a whole line */
-	bool torn;           /* what follows is a part of a line */
+	uint64_t good_bytes; /* up to here it ends with a statement */
+	bool torn;           /* what follows is what is left of an append */
 };
 
 /* Reads the ledger into a without checking any signature. RC_NOTFOUND: there is none. RC_CORRUPT: it is
