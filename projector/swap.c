@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "projector/generation.h"
 #include "projector/tables.h"
+#include "projector/views.h"
 
 /* Which generation the stable views show. */
 
@@ -95,6 +96,12 @@ generation_exchange(struct pg *pg, const struct generation *old, const struct ge
 	const char *action, struct err *e)
 {
 	enum rc rc = generation_check_views(pg, g, e);
+	if (rc == RC_CONFLICT) {
+		/* It may be our own views that stand in the way. */
+		rc = views_drop(pg, e);
+		if (rc == RC_OK)
+			rc = generation_check_views(pg, g, e);
+	}
 	if (rc == RC_OK && old != NULL)
 		rc = set_status(pg, old, "retired", e);
 	if (rc == RC_OK)
@@ -103,6 +110,8 @@ generation_exchange(struct pg *pg, const struct generation *old, const struct ge
 		rc = swap_views(pg, g, e);
 	if (rc == RC_OK && old != NULL)
 		rc = drop_stale_views(pg, old, g, e);
+	if (rc == RC_OK)
+		rc = views_install(pg, e);
 	if (rc == RC_OK)
 		rc = generation_audit(pg, action, g, old == NULL ? 0 : old->seq, g->seq,
 			old == NULL ? NULL : old->schema, e);

@@ -1,0 +1,4 @@
+-- Assignees of pull requests as they are now, one per row.
+create or replace view gh.pull_request_assignees as
+select p.id as pull_request_id, p.repo_id, a.user_id
+from gh.pull_requests p cross join unnest(p.assignee_ids) as a (user_id);

@@ -1,0 +1,9 @@
+-- Open security alerts by repository, kind and severity, with their age in days.
+create or replace view gh_metrics.security_open as
+select a.repo_id, a.kind, a.severity, count(*) as n,
+	percentile_cont(0.5) within group (order by extract(epoch from now() - a.created_at)::float8 / 86400) as age_days_median,
+	percentile_cont(0.9) within group (order by extract(epoch from now() - a.created_at)::float8 / 86400) as age_days_p90,
+	min(a.created_at) as oldest_at
+from gh.security_alerts a
+where a.state = 'open'
+group by 1, 2, 3;
