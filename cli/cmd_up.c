@@ -31,6 +31,10 @@ struct up {
 	int projector_stop_fd;
 	struct store_reader *reader; /* of the projector's thread */
 	struct projector_options projector_options;
+	pthread_t subscriptions; /* serves them with a reader of its own */
+	bool subscriptions_started;
+	struct store_reader *subscriptions_reader;
+	struct subscriptions_options subscriptions_options;
 	const char *same_options; /* " --data X" for the other commands, or "" */
 	bool first_start; /* the log was empty */
 	const char *secret_path; /* of the source this start made, or NULL */
@@ -102,6 +106,39 @@ start_projector(struct up *up, struct err *e)
 	return RC_OK;
 }
 
+/* ---- the subscriptions' thread; ends with the projector's ---- */
+
+static void *
+serve_subscriptions(void *context)
+{
+	const struct up *up = context;
+	subscriptions_run(&up->subscriptions_options);
+	return NULL;
+}
+
+static enum rc
+start_subscriptions(struct up *up, struct err *e)
+{
+	enum rc rc = store_reader_from(up->store, &up->subscriptions_reader, e);
+	if (rc != RC_OK)
+		return rc;
+	up->subscriptions_options = services_subscriptions(
+		&up->config, up->subscriptions_reader, up->projector_stop_fd);
+	int failed = pthread_create(&up->subscriptions, NULL, serve_subscriptions, up);
+	if (failed != 0)
+		return err_sys(e, RC_IO, NULL, failed, "start the subscriptions' thread");
+	up->subscriptions_started = true;
+	return RC_OK;
+}
+
+static void
+join_subscriptions(struct up *up)
+{
+	if (up->subscriptions_started)
+		pthread_join(up->subscriptions, NULL);
+	store_reader_close(up->subscriptions_reader);
+}
+
 static void
 stop_projector(struct up *up)
 {
@@ -110,6 +147,7 @@ stop_projector(struct up *up)
 		ssize_t written UNUSED = write(up->projector_stop_fd, &one, sizeof one);
 		pthread_join(up->projector, NULL);
 	}
+	join_subscriptions(up);
 	if (up->projector_stop_fd >= 0)
 		close(up->projector_stop_fd);
 	store_reader_close(up->reader);
@@ -319,6 +357,8 @@ start(struct up *up, const struct cli_call *call, struct err *e)
 		rc = services_start_ingest(&up->config, up->store, up->a, &up->ingest, e);
 	if (rc == RC_OK)
 		rc = start_projector(up, e);
+	if (rc == RC_OK)
+		rc = start_subscriptions(up, e);
 	return rc;
 }
 

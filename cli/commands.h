@@ -55,6 +55,15 @@
 	X(source_rotate)                                                                           \
 	X(source_show)                                                                             \
 	X(source_test)                                                                             \
+	X(subscription_add)                                                                \
+	X(subscription_list)                                                               \
+	X(subscription_pause)                                                              \
+	X(subscription_remove)                                                             \
+	X(subscription_resume)                                                             \
+	X(subscription_retry)                                                              \
+	X(subscription_run)                                                                \
+	X(subscription_seek)                                                               \
+	X(subscription_show)                                                               \
 	X(up)
 
 #define DECLARE(name) extern const struct cli_command cmd_##name;

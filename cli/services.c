@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
+#include "cli/secret_file.h"
 #include "cli/services.h"
 #include "cli/telemetry.h"
 #include "pg/cluster.h"
@@ -136,4 +137,14 @@ services_projector(const struct config *c, struct store_reader *r, struct arena 
 		.bulk_events_min = c->projector_bulk_events_min,
 		.reader = r,
 		.stop_fd = -1 };
+}
+
+struct subscriptions_options
+services_subscriptions(const struct config *c, struct store_reader *r, int stop_fd)
+{
+	return (struct subscriptions_options){ .dir = c->subscriptions_dir,
+		.allow = c->replay_allow,
+		.reader = r,
+		.stop_fd = stop_fd,
+		.read_secret = secret_read };
 }

@@ -6,6 +6,7 @@
 #include "ingest/ingest.h"
 #include "projector/projector.h"
 #include "store/store.h"
+#include "replay/subscription.h"
 
 /* From the configuration to the options of each part: the one place where keys meet layers. */
 
@@ -38,5 +39,9 @@ const char *services_conninfo(const struct config *c, struct arena *a);
 /* Everything but the reader's stop_fd and progress. */
 struct projector_options services_projector(const struct config *c, struct store_reader *r,
 	struct arena *a);
+
+/* How to serve the subscriptions with this reader until stop_fd is readable. Borrows all three. */
+struct subscriptions_options services_subscriptions(
+	const struct config *c, struct store_reader *r, int stop_fd);
 
 #endif

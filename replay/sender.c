@@ -146,6 +146,7 @@ breaker_failed(struct sender *s, const struct replay_answer *answer, const struc
 	const struct sender_options *o = s->options;
 	int64_t now = clock_monotonic_us();
 	s->failures++;
+	snprintf(s->state.trouble, sizeof(s->state.trouble), "%.255s", e->text);
 	if (s->failures >= BREAKER_FAILURES && now >= s->closed_at_us) {
 		s->closed_at_us = now + sender_backoff_us(o->backoff_first_ms, s->opened_row, -1);
 		if (s->opened_row++ == 0)

@@ -71,6 +71,7 @@ struct sender_state {
 	uint64_t retried;
 	uint64_t breaker_opened; /* how often */
 	bool breaker_open;
+	char trouble[256]; /* what the last failed attempt said */
 };
 struct sender_state sender_state(struct sender *s);
 

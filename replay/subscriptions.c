@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <poll.h>
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "replay/subscription.h"
+
+/* One thread for each subscription: one that is slow, or whose target hangs, holds up no other. */
+
+#define SUBSCRIPTIONS_MAX 256
+#define LOOK_EVERY_MS 500
+/* After one ended by itself it is tried again, but not in a hurry. */
+#define AGAIN_AFTER_MS 5000
+
+struct slot {
+	char name[JOURNAL_NAME_BYTES];
+	const struct subscriptions_options *options;
+	struct store_reader *reader;
+	pthread_t thread;
+	bool used;
+	bool ended; /* atomic: set by the thread as its last act */
+	int64_t again_ms;
+};
+
+static void *
+work(void *context)
+{
+	struct slot *slot = context;
+	struct err e;
+	LOG_INFO("subscription.started", F_S("name", slot->name));
+	enum rc rc = subscription_serve(slot->options, slot->name, slot->reader, &e);
+	if (rc != RC_OK)
+		LOG_ERROR("subscription.stopped", F_S("name", slot->name), F_S("error", e.text));
+	else
+		LOG_INFO("subscription.ended", F_S("name", slot->name));
+	__atomic_store_n(&slot->ended, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void
+join(struct slot *slot)
+{
+	pthread_join(slot->thread, NULL);
+	store_reader_close(slot->reader);
+	slot->reader = NULL;
+	slot->used = false;
+	slot->again_ms = clock_monotonic_ms() + AGAIN_AFTER_MS;
+}
+
+static struct slot *
+slot_for(struct slot *slots, const char *name)
+{
+	struct slot *empty = NULL;
+	for (size_t i = 0; i < SUBSCRIPTIONS_MAX; i++) {
+		if (strcmp(slots[i].name, name) == 0)
+			return &slots[i];
+		if (empty == NULL && slots[i].name[0] == '\0')
+			empty = &slots[i];
+	}
+	for (size_t i = 0; empty == NULL && i < SUBSCRIPTIONS_MAX; i++)
+		if (!slots[i].used)
+			empty = &slots[i];
+	if (empty != NULL)
+		*empty = (struct slot){ 0 };
+	return empty;
+}
+
+static enum rc
+start(struct slot *slot, const struct subscriptions_options *o, const char *name, struct err *e)
+{
+	snprintf(slot->name, sizeof(slot->name), "%s", name);
+	slot->options = o;
+	slot->ended = false;
+	enum rc rc = store_reader_share(o->reader, &slot->reader, e);
+	if (rc != RC_OK)
+		return rc;
+	int failed = pthread_create(&slot->thread, NULL, work, slot);
+	slot->used = failed == 0;
+	if (failed == 0)
+		return RC_OK;
+	store_reader_close(slot->reader);
+	slot->reader = NULL;
+	return err_sys(e, RC_IO, NULL, failed, "start a thread");
+}
+
+/* Starts a thread for each subscription that has none. */
+static enum rc
+start_missing(
+	struct slot *slots, const struct subscriptions_options *o, struct arena *a, struct err *e)
+{
+	const char *const *names;
+	size_t count;
+	enum rc rc = journal_list(o->dir, a, &names, &count, e);
+	for (size_t i = 0; rc == RC_OK && i < count; i++) {
+		struct slot *slot = slot_for(slots, names[i]);
+		if (slot != NULL && !slot->used && clock_monotonic_ms() >= slot->again_ms)
+			rc = start(slot, o, names[i], e);
+	}
+	return rc;
+}
+
+void
+subscriptions_run(const struct subscriptions_options *o)
+{
+	struct slot *slots = base_zalloc(SUBSCRIPTIONS_MAX * sizeof(*slots));
+	struct arena *a = arena_new(8192);
+	struct pollfd p = { .fd = o->stop_fd, .events = POLLIN };
+	bool failed = false;
+	struct err e;
+	do {
+		arena_reset(a);
+		for (size_t i = 0; i < SUBSCRIPTIONS_MAX; i++)
+			if (slots[i].used && __atomic_load_n(&slots[i].ended, __ATOMIC_ACQUIRE))
+				join(&slots[i]);
+		/* Those that run go on; what failed is tried again. */
+		bool ok = start_missing(slots, o, a, &e) == RC_OK;
+		if (!ok && !failed)
+			log_err("subscription.stopped", &e);
+		failed = !ok;
+	} while (poll(&p, 1, LOOK_EVERY_MS) <= 0);
+	for (size_t i = 0; i < SUBSCRIPTIONS_MAX; i++)
+		if (slots[i].used)
+			join(&slots[i]);
+	arena_free(a);
+	free(slots);
+}
