@@ -101,7 +101,7 @@ each_line(int fd, struct arena *a, size_t *whole,
 		struct jpath_value v[MEMBERS];
 		if (jpath_walk(set, (struct bytes){ start, (size_t)(end - start) }, a, &doc,
 			    NULL) != RC_OK) {
-			rc = err_set(e, RC_CORRUPT, "replay.journal", "failed.ndjson is damaged");
+			rc = err_set(e, RC_CORRUPT, "replay.record", "failed.ndjson is damaged");
 			break;
 		}
 		for (size_t i = 0; i < MEMBERS; i++)

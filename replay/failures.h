@@ -13,7 +13,7 @@ struct failures {
 	size_t count, cap;
 };
 
-/* Reads what is in the file and cuts off a torn last line. RC_CORRUPT (id replay.journal), RC_IO.
+/* Reads what is in the file and cuts off a torn last line. RC_CORRUPT (id replay.record), RC_IO.
  */
 enum rc failures_read(struct failures *f, int fd, struct err *e) MUST_CHECK;
 void failures_free(struct failures *f);

@@ -63,7 +63,7 @@ attach(struct journal *r, const char *dir, const char *name, int flags, struct e
 	if ((flags & O_CREAT) != 0 && ftruncate(r->fd, sizeof(*r->state)) != 0)
 		return write_failed(e, path);
 	if (fstat(r->fd, &st) != 0 || st.st_size != (off_t)sizeof(*r->state))
-		return err_set(e, RC_CORRUPT, "replay.journal", "%s is damaged", path);
+		return err_set(e, RC_CORRUPT, "replay.record", "%s is damaged", path);
 	/* A page that cannot be written back later would be a signal: take the blocks now. */
 	int failed = posix_fallocate(r->fd, 0, sizeof(*r->state));
 	if (failed != 0 && failed != EOPNOTSUPP && failed != EINVAL) {
@@ -140,7 +140,7 @@ journal_open(struct journal **out, const char *dir, const char *name, struct err
 		rc = attach(r, dir, name, 0, e);
 	if (rc == RC_OK && (memcmp(r->state->magic, MAGIC, sizeof(r->state->magic)) != 0 ||
 				   r->state->version != VERSION))
-		rc = err_set(e, RC_CORRUPT, "replay.journal", "the state of '%s' is damaged", name);
+		rc = err_set(e, RC_CORRUPT, "replay.record", "the state of '%s' is damaged", name);
 	if (rc == RC_OK)
 		rc = failures_read(&r->failures, r->failed_fd, e);
 	if (rc != RC_OK) {
@@ -275,7 +275,7 @@ journal_read(const char *dir, const char *name, struct arena *a, struct journal_
 	if (pread(fd, state, sizeof(*state), 0) != (ssize_t)sizeof(*state) ||
 		memcmp(state->magic, MAGIC, sizeof(state->magic)) != 0 ||
 		state->version != VERSION) {
-		rc = err_set(e, RC_CORRUPT, "replay.journal", "%s is damaged", path);
+		rc = err_set(e, RC_CORRUPT, "replay.record", "%s is damaged", path);
 		goto done;
 	}
 	state->error[sizeof(state->error) - 1] = state->error_id[sizeof(state->error_id) - 1] =

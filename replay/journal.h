@@ -43,7 +43,7 @@ enum rc journal_new(struct journal **r, const char *dir, const char *name,
 	uint64_t from_seq, uint64_t to_seq, struct err *e) MUST_CHECK;
 
 /* Opens one that exists, for this process alone. RC_NOTFOUND. RC_AGAIN (id replay.running): another
- * process has it. RC_CORRUPT (id replay.journal): it is damaged. */
+ * process has it. RC_CORRUPT (id replay.record): it is damaged. */
 enum rc journal_open(
 	struct journal **r, const char *dir, const char *name, struct err *e) MUST_CHECK;
 

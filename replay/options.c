@@ -133,7 +133,7 @@ journal_options(
 	for (size_t i = 0; rc == RC_OK && i < COUNT_OF(rows); i++)
 		rc = jpath_add(set, rows[i].key, &slots[i], e);
 	if (rc == RC_OK && jpath_walk(set, json, a, &doc, e) != RC_OK)
-		rc = err_set(e, RC_CORRUPT, "replay.journal", "%s is damaged", path);
+		rc = err_set(e, RC_CORRUPT, "replay.record", "%s is damaged", path);
 	for (size_t i = 0; rc == RC_OK && i < COUNT_OF(rows); i++) {
 		struct jpath_value v = jpath_get(doc, slots[i], 0);
 		char *at = (char *)o + rows[i].offset;

@@ -266,3 +266,21 @@ test('a run is carried out by one process, with what it was started with', async
 	assert.deepEqual(await first.wait(), { code: 0, signal: null });
 	assert.deepEqual(server.arrived, numbers(1, 60));
 });
+
+test('a damaged record is refused, and says so', async (t) => {
+	const { dir } = await filledLog();
+	const server = await startServer(t, (_, seq) => ({ status: seq === 2 ? 422 : 204 }));
+	const stopped = await run(['replay', '--target', server.url, '--to', '5', '--data', dir]);
+	const [, name] = /--resume (\S+)/.exec(stopped.stderr);
+	const state = path.join(dir, 'replay', name, 'state');
+	const bytes = fs.readFileSync(state);
+	for (const wrong of [bytes.subarray(0, 100), Buffer.concat([Buffer.from('NOTHLOGX'), bytes.subarray(8)])]) {
+		fs.writeFileSync(state, wrong);
+		const result = await run(['replay', '--resume', name, '--data', dir]);
+		assert.equal(result.code, 8);
+		assert.match(result.stderr, /replay\.record/);
+		assert.match((await run(['replay', 'runs', name, '--data', dir])).stderr, /replay\.record/);
+	}
+	assert.deepEqual(server.arrived, [1, 2]);
+	fs.rmSync(path.join(dir, 'replay', name), { recursive: true });
+});
