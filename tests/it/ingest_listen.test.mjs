@@ -21,7 +21,7 @@ async function openSource(t) {
 // where: {port} or {socketPath}.
 function post(where, { headers = {}, body = '{}' } = {}) {
 	return new Promise((resolve, reject) => {
-		const request = http.request({ ...where, method: 'POST', path: '/in/open', agent: false,
+		const request = http.request({ host: '127.0.0.1', ...where, method: 'POST', path: '/in/open', agent: false,
 			headers: { ...HEAD, 'X-GitHub-Delivery': crypto.randomUUID(), 'Content-Length': Buffer.byteLength(body), ...headers } }, (response) => {
 			response.resume();
 			response.on('end', () => resolve(response));

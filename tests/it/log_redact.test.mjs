@@ -21,9 +21,9 @@ const imported = (body, delivery) => `${JSON.stringify({ source: 'gh', provider:
 
 // Every byte of every file below the folder.
 function holds(dir, text) {
-	return fs.readdirSync(dir, { recursive: true }).some((name) => {
-		const file = path.join(dir, name);
-		return fs.statSync(file).isFile() && fs.readFileSync(file).includes(text);
+	return fs.readdirSync(dir, { withFileTypes: true }).some((entry) => {
+		const file = path.join(dir, entry.name);
+		return entry.isDirectory() ? holds(file, text) : entry.isFile() && fs.readFileSync(file).includes(text);
 	});
 }
 
