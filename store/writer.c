@@ -304,6 +304,7 @@ writer_roll(struct store *s, struct err *e)
 	uint64_t first = s->last_seq + 1;
 	ASSERT(s->segment_last != 0);
 	enum rc rc = RC_OK;
+	segment_set_write_from(s->set, first);
 	if (!s->next_made)
 		rc = segment_make(s->dir, segment_set_log_id(s->set), first, s->chain, e);
 	if (rc != RC_OK)

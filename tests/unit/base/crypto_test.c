@@ -131,8 +131,8 @@ hmac_of_parts_is_that_of_the_whole(void **state UNUSED)
 	/* RFC 2202 and RFC 4231, each case 2. */
 	static const char *const want[] = { "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79",
 		"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
-		"164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d03"
-		"4f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737" };
+		("164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d03"
+		 "4f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737") };
 	const struct bytes parts[] = { bytes_str("what do ya want "), { NULL, 0 },
 		bytes_str("for nothing?") };
 	unsigned char got[CRYPTO_MAC_BYTES_MAX], right[CRYPTO_MAC_BYTES_MAX];

@@ -109,8 +109,8 @@ little_is_enough_and_wrong_is_refused(void **state UNUSED)
 		"{\"source\":\"s\",\"body\":\"x\",\"headers\":[\"a\"]}",
 		"{\"source\":\"s\",\"body\":\"x\",\"body_sha256\":\"00\"}",
 		/* The hash of something else. */
-		"{\"source\":\"s\",\"body\":\"x\",\"body_sha256\":"
-		"\"0000000000000000000000000000000000000000000000000000000000000000\"}",
+		("{\"source\":\"s\",\"body\":\"x\",\"body_sha256\":"
+		 "\"0000000000000000000000000000000000000000000000000000000000000000\"}"),
 	};
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
 		if (parse(p, a, wrong[i], &ev) != RC_INVALID)

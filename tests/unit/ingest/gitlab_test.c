@@ -86,11 +86,11 @@ one_signature_of_several_is_enough(void **state UNUSED)
 {
 	struct post *p = with_signature();
 	static const char *const right[] = {
-		OTHER " " SIGNATURE,
-		SIGNATURE " " OTHER,
-		"v9,anything " SIGNATURE,
+		(OTHER " " SIGNATURE),
+		(SIGNATURE " " OTHER),
+		("v9,anything " SIGNATURE),
 	};
-	static const char *const wrong[] = { SIGNATURE " ", " " SIGNATURE, SIGNATURE "  v9,x",
+	static const char *const wrong[] = { (SIGNATURE " "), (" " SIGNATURE), (SIGNATURE "  v9,x"),
 		SIGNATURE ",x", SIGNATURE " v1,", SIGNATURE " v1,aaaa", "," SIGNATURE, OTHER };
 	for (size_t i = 0; i < COUNT_OF(right); i++)
 		assert_int_equal(post_try_with(p, "webhook-signature", right[i]), 0);
@@ -114,7 +114,7 @@ with_token(void)
 static void
 the_secret_token_is_compared(void **state UNUSED)
 {
-	static const char *const wrong[] = { "", TOKEN "x", "x" TOKEN, "glhook-0123456789abcdeF",
+	static const char *const wrong[] = { "", (TOKEN "x"), ("x" TOKEN), "glhook-0123456789abcdeF",
 		"glhook-0123456789abcde", "GLHOOK-0123456789ABCDEF" };
 	struct post *p = with_token();
 	assert_int_equal(post_try(p), 0);
