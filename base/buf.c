@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#ifdef __SSE2__
+#include <emmintrin.h>
+#else
+#include <endian.h>
+#endif
+
 #include "base/buf.h"
 
 struct buf
@@ -110,45 +116,109 @@ buf_put_hex(struct buf *b, const void *data, size_t len)
 {
 	static const char digits[] = "0123456789abcdef";
 	const unsigned char *p = data;
-	for (size_t i = 0; i < len; i++) {
-		const char pair[2] = { digits[p[i] >> 4], digits[p[i] & 15] };
-		buf_put(b, pair, sizeof pair);
+	if (len > b->max_bytes / 2 || !reserve(b, 2 * len)) {
+		b->overflow = true;
+		return;
 	}
+	for (size_t i = 0; i < len; i++) {
+		b->data[b->len++] = (unsigned char)digits[p[i] >> 4];
+		b->data[b->len++] = (unsigned char)digits[p[i] & 15];
+	}
+}
+
+/* How many of the first bytes at p, at most JSON_STEP, need no escape in JSON; they are copied to `to`,
+ * and what is behind them up to JSON_STEP may be overwritten. Texts of webhooks have a quote every
+ * ten bytes or so: what counts is the time from one to the next. */
+#ifdef __SSE2__
+#define JSON_STEP 16
+static inline size_t
+json_plain(unsigned char *to, const unsigned char *p)
+{
+	__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+	_mm_storeu_si128((__m128i *)(void *)to, x);
+	__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x);
+	__m128i quote = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')),
+		_mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
+	__m128i del = _mm_cmpeq_epi8(x, _mm_set1_epi8(0x7f));
+	unsigned special =
+		(unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(control, quote), del));
+	return special == 0 ? JSON_STEP : (size_t)__builtin_ctz(special);
+}
+#else
+#define JSON_STEP 8
+#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+/* Marks each byte below n, exactly up to the first; n is at most 0x80. */
+#define BELOW(x, n) (((x) - EACH_BYTE(n)) & ~(x) & EACH_BYTE(0x80))
+static inline size_t
+json_plain(unsigned char *to, const unsigned char *p)
+{
+	uint64_t x;
+	memcpy(&x, p, sizeof(x));
+	memcpy(to, &x, sizeof(x));
+	x = le64toh(x);
+	uint64_t special = BELOW(x, 0x20) | BELOW(x ^ EACH_BYTE('"'), 1) |
+			   BELOW(x ^ EACH_BYTE('\\'), 1) | BELOW(x ^ EACH_BYTE(0x7f), 1);
+	return special == 0 ? JSON_STEP : (size_t)__builtin_ctzll(special) / 8;
+}
+#endif
+
+/* The most that one byte becomes. */
+#define JSON_ESCAPE_BYTES 6
+
+static inline unsigned char *
+json_char(unsigned char *to, unsigned char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
+		*to++ = c;
+		return to;
+	}
+	unsigned char letter = c == '\n' ? 'n' : c == '\r' ? 'r' : c == '\t' ? 't' : 'u';
+	*to++ = '\\';
+	*to++ = c == '"' || c == '\\' ? c : letter;
+	if (to[-1] == 'u') {
+		*to++ = '0';
+		*to++ = '0';
+		*to++ = (unsigned char)digits[c >> 4];
+		*to++ = (unsigned char)digits[c & 15];
+	}
+	return to;
+}
+
+/* A piece for whose escapes, were it nothing else, there is room. */
+static void
+put_json_piece(struct buf *b, const unsigned char *p, size_t len)
+{
+	unsigned char *to = b->data + b->len;
+	const unsigned char *end = p + len;
+	while (end - p >= JSON_STEP) {
+		size_t plain = json_plain(to, p);
+		p += plain;
+		to += plain;
+		if (plain < JSON_STEP)
+			to = json_char(to, *p++);
+	}
+	while (p < end)
+		to = json_char(to, *p++);
+	b->len = (size_t)(to - b->data);
 }
 
 void
 buf_put_json(struct buf *b, struct bytes data)
 {
 	buf_put_char(b, '"');
-	size_t plain = 0; /* start of the run that needs no escape */
-	for (size_t i = 0; i < data.len; i++) {
-		unsigned char c = data.data[i];
-		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
+	for (size_t i = 0, len; i < data.len; i += len) {
+		len = data.len - i < 4096 ? data.len - i : 4096;
+		if (b->max_bytes - b->len >= JSON_ESCAPE_BYTES * len &&
+			reserve(b, JSON_ESCAPE_BYTES * len)) {
+			put_json_piece(b, data.data + i, len);
 			continue;
-		buf_put(b, data.data + plain, i - plain);
-		plain = i + 1;
-		switch (c) {
-		case '"':
-			buf_put_str(b, "\\\"");
-			break;
-		case '\\':
-			buf_put_str(b, "\\\\");
-			break;
-		case '\n':
-			buf_put_str(b, "\\n");
-			break;
-		case '\r':
-			buf_put_str(b, "\\r");
-			break;
-		case '\t':
-			buf_put_str(b, "\\t");
-			break;
-		default:
-			buf_printf(b, "\\u%04x", c);
 		}
+		/* Near the maximum, where it is not known whether it will fit. */
+		unsigned char one[JSON_ESCAPE_BYTES];
+		len = 1;
+		buf_put(b, one, (size_t)(json_char(one, data.data[i]) - one));
 	}
-	if (data.len > plain)
-		buf_put(b, data.data + plain, data.len - plain);
 	buf_put_char(b, '"');
 }
 
@@ -200,6 +270,14 @@ bool
 utf8_valid(struct bytes data)
 {
 	for (size_t i = 0; i < data.len;) {
+		uint64_t x;
+		if (data.len - i >= sizeof(x)) {
+			memcpy(&x, data.data + i, sizeof(x));
+			if ((x & UINT64_C(0x8080808080808080)) == 0) {
+				i += sizeof(x);
+				continue;
+			}
+		}
 		size_t len = utf8_char_len(data.data + i, data.len - i);
 		if (len == 0)
 			return false;

@@ -2,13 +2,14 @@
 #include "base/clock.h"
 #include "event/event.h"
 
-/* Appends data as a JSON string, each byte that is not part of well-formed UTF-8 as U+FFFD. */
-static void
+/* Appends data as a JSON string, each byte that is not part of well-formed UTF-8 as U+FFFD; false when
+ * there was one. */
+static bool
 put_lossy(struct buf *out, struct bytes data)
 {
 	if (utf8_valid(data)) {
 		buf_put_json(out, data);
-		return;
+		return true;
 	}
 	/* Rare and short (a header, a path), so it may take a copy. */
 	struct buf text = buf_new(3 * data.len);
@@ -24,6 +25,7 @@ put_lossy(struct buf *out, struct bytes data)
 	}
 	buf_put_json(out, buf_bytes(&text));
 	buf_free(&text);
+	return false;
 }
 
 static void
@@ -38,9 +40,10 @@ put_base64(struct buf *out, struct bytes data)
 static void
 put_text(struct buf *out, const char *key, struct bytes value)
 {
-	buf_printf(out, ",\"%s\":", key);
-	put_lossy(out, value);
-	if (!utf8_valid(value)) {
+	buf_put_str(out, ",\"");
+	buf_put_str(out, key);
+	buf_put_str(out, "\":");
+	if (!put_lossy(out, value)) {
 		buf_printf(out, ",\"%s_base64\":", key);
 		put_base64(out, value);
 	}
@@ -55,10 +58,9 @@ put_headers(struct buf *out, const struct event *ev)
 	for (size_t i = 0; i < ev->header_count; i++) {
 		const struct event_header *h = &ev->headers[i];
 		buf_put_str(out, i > 0 ? ",[" : "[");
-		put_lossy(out, h->name);
+		(void)put_lossy(out, h->name);
 		buf_put_char(out, ',');
-		put_lossy(out, h->value);
-		if (!utf8_valid(h->value)) {
+		if (!put_lossy(out, h->value)) {
 			buf_put_char(out, ',');
 			put_base64(out, h->value);
 		}

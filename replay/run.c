@@ -6,6 +6,8 @@
 
 /* A wait reports progress this often. */
 #define TICK_MS 1000
+/* So does a run that never waits. */
+#define REPORT_EVERY_US 1000
 
 bool
 run_stopped_within_us(const struct run *run, int64_t us)
@@ -33,6 +35,18 @@ run_progress(const struct run *run)
 		journal_sync(o->journal, false);
 	if (o->progress != NULL)
 		o->progress(run->result, o->context);
+}
+
+bool
+run_look(struct run *run)
+{
+	struct pollfd p = { .fd = run->options->stop_fd, .events = POLLIN };
+	int64_t now_us = clock_monotonic_us();
+	if (run->reported_us == 0 || now_us - run->reported_us >= REPORT_EVERY_US) {
+		run->reported_us = now_us;
+		run_progress(run);
+	}
+	return poll(&p, 1, 0) > 0;
 }
 
 void

@@ -28,6 +28,7 @@ struct run {
 	struct pace pace;
 	const struct event *pending[RUN_SEND_EVENTS_MAX];
 	size_t pending_count, pending_bytes;
+	int64_t reported_us; /* 0: not yet */
 	/* A dry run's counts. */
 	struct arena *counts_arena;
 	struct replay_count *counts;
@@ -49,6 +50,9 @@ bool run_has_room(const struct run *run, size_t under_way);
 bool run_stopped_within_us(const struct run *run, int64_t us);
 
 void run_progress(const struct run *run);
+
+/* Between two events: true when a stop was asked for. Reports progress unless that was a moment ago. */
+bool run_look(struct run *run);
 
 void run_count_event(struct run *run, const struct event *ev);
 

@@ -25,7 +25,7 @@ flush(struct run *run, struct err *e)
 	int64_t due_us = 0;
 	for (size_t i = 0; i < n; i++)
 		due_us = pace_next_us(&run->pace, clock_monotonic_us());
-	result->interrupted = run_stopped_within_us(run, due_us);
+	result->interrupted = due_us > 0 ? run_stopped_within_us(run, due_us) : run_look(run);
 	if (result->interrupted)
 		return RC_OK;
 	for (;; attempt++) {
@@ -109,12 +109,11 @@ step(struct run *run, const struct event *ev, bool *stop, struct err *e)
 		note_position(run);
 	}
 	result->scanned++;
-	run_progress(run);
 	if (last)
 		return RC_OK;
 	if (!run_has_room(run, 0)) {
 		*stop = true;
-	} else if (run_stopped_within_us(run, 0)) {
+	} else if (run_look(run)) {
 		result->interrupted = true;
 		*stop = true;
 	}

@@ -112,6 +112,56 @@ json_escapes(void **state UNUSED)
 	}
 }
 
+/* The same, as plainly as it can be said. */
+static void
+put_json_plainly(struct buf *b, const unsigned char *data, size_t len)
+{
+	buf_put_char(b, '"');
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = data[i];
+		if (c == '"' || c == '\\')
+			buf_printf(b, "\\%c", c);
+		else if (c == '\n' || c == '\r' || c == '\t')
+			buf_printf(b, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+		else if (c < 0x20 || c == 0x7f)
+			buf_printf(b, "\\u%04x", c);
+		else
+			buf_put_char(b, (char)c);
+	}
+	buf_put_char(b, '"');
+}
+
+/* Texts of all lengths, at all places, with few and with many escapes, around the size of a piece and
+ * around the maximum. */
+static void
+json_is_the_same_however_long_it_is(void **state UNUSED)
+{
+	static unsigned char text[9000];
+	uint64_t x = 88172645463325252u;
+	for (int round = 0; round < 3000; round++) {
+		size_t len = round < 200 ? (size_t)round : (size_t)(x >> 20) % sizeof(text);
+		unsigned often = round % 3 == 0 ? 1 : round % 3 == 1 ? 12 : 400;
+		for (size_t i = 0; i < len; i++) {
+			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+			text[i] = (x >> 40) % often == 0 ? (unsigned char)(x >> 8)
+							 : (unsigned char)('a' + (x >> 8) % 26);
+		}
+		struct buf want = buf_new(sizeof(text) * 6 + 2);
+		put_json_plainly(&want, text, len);
+		/* Exactly enough room, and one byte less. */
+		struct buf have = buf_new(want.len), less = buf_new(want.len - 1);
+		buf_put_json(&have, (struct bytes){ text, len });
+		buf_put_json(&less, (struct bytes){ text, len });
+		assert_false(have.overflow);
+		assert_true(less.overflow);
+		assert_int_equal(have.len, want.len);
+		assert_memory_equal(have.data, want.data, want.len);
+		buf_free(&want);
+		buf_free(&have);
+		buf_free(&less);
+	}
+}
+
 static void
 utf8_is_judged_by_rfc_3629(void **state UNUSED)
 {
@@ -168,6 +218,7 @@ main(void)
 		cmocka_unit_test(overflow_drops_and_stays),
 		cmocka_unit_test(numbers_are_big_endian),
 		cmocka_unit_test(json_escapes),
+		cmocka_unit_test(json_is_the_same_however_long_it_is),
 		cmocka_unit_test(utf8_is_judged_by_rfc_3629),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
