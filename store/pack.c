@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* For ZSTD_c_forceAttachDict. */
+#define ZSTD_STATIC_LINKING_ONLY
 #include <pthread.h>
 #include <stdatomic.h>
 #include <xxhash.h>
@@ -14,6 +16,11 @@
 #define WORTHWHILE_BYTES 24
 /* What one trained dictionary takes: zstd's own recommendation, about 100 KiB. */
 #define DICT_BYTES ((size_t)112640)
+/* Up to this size a payload is compressed with the dictionary's own tables; beyond it zstd copies them first,
+ * which costs more than compressing 10 KB. zstd's own limit is 16 KiB (docs/adr/0018-compression.md). */
+#define ATTACH_BYTES_MAX ((size_t)512 * 1024)
+/* Frames up to this size are made in memory that stays with the context. */
+#define ROOM_BYTES ((size_t)64 * 1024)
 /* Fewer samples give a dictionary that fits them and nothing else. */
 #define DICT_SAMPLES_MIN 8
 
@@ -95,6 +102,7 @@ dict_train(struct bytes data, const size_t *sizes, unsigned count)
 struct context {
 	struct context *next;
 	ZSTD_CCtx *zstd;
+	unsigned char room[ROOM_BYTES];
 };
 
 struct packer {
@@ -173,6 +181,9 @@ compress(ZSTD_CCtx *zstd, struct dict *d, struct bytes envelope, struct bytes bo
 {
 	size_t plain = envelope.len + body.len;
 	ZSTD_CCtx_reset(zstd, ZSTD_reset_session_only);
+	/* An experimental parameter: a libzstd that does not know it is only slower. */
+	(void)ZSTD_CCtx_setParameter(zstd, ZSTD_c_forceAttachDict,
+		plain <= ATTACH_BYTES_MAX ? ZSTD_dictForceAttach : ZSTD_dictDefaultAttach);
 	ASSERT(!ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(zstd, plain)));
 	ASSERT(!ZSTD_isError(ZSTD_CCtx_refCDict(zstd, d == NULL ? NULL : d->compress)));
 	ZSTD_outBuffer out = { dst, room, 0 };
@@ -203,14 +214,20 @@ pack(struct packer *p, struct bytes envelope, struct bytes body, struct packed *
 	if (plain > WORTHWHILE_BYTES) {
 		struct context *c = context_take(p, &d);
 		/* No room for a frame that does not save anything: zstd stops by itself. */
-		out->owned = base_alloc(plain);
-		size = compress(c->zstd, d, envelope, body, out->owned, plain - 1);
+		if (plain <= ROOM_BYTES) {
+			size = compress(c->zstd, d, envelope, body, c->room, plain - 1);
+			out->owned = base_alloc(size + 1);
+			memcpy(out->owned, c->room, size);
+		} else {
+			out->owned = base_alloc(plain);
+			size = compress(c->zstd, d, envelope, body, out->owned, plain - 1);
+			out->owned = base_realloc(out->owned, size + 1);
+		}
 		context_give(p, c);
 	}
 	if (size > 0) {
 		out->codec = RECORD_ZSTD;
 		out->dict = d;
-		out->owned = base_realloc(out->owned, size);
 		out->parts[0] = (struct bytes){ out->owned, size };
 		return;
 	}
