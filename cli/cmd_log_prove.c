@@ -66,7 +66,8 @@ const struct cli_command cmd_log_prove = {
 	.details = "The proof holds the event itself, with its body, and no other one. Whoever has it and the\n"
 		   "log's public key can check it with `log check-proof`, or with a few lines of another\n"
 		   "language (docs/on-disk-format.md). An event newer than the last signed checkpoint cannot\n"
-		   "be proven yet; see store.checkpoint_interval_s.\n",
+		   "be proven yet; see store.checkpoint_interval_s. Of a redacted event the proof shows that it\n"
+		   "was in the log, and brings the audit event that says that its body was erased.\n",
 	.options = prove_options,
 	.option_count = COUNT_OF(prove_options),
 	.run = run_prove,
@@ -84,7 +85,11 @@ put_proven(struct buf *out, const struct store_proven *p, const struct cli_call 
 {
 	const struct event *ev = &p->record.event;
 	char at[CLOCK_TEXT_BYTES];
+	bool redacted = (ev->flags & EVENT_FLAG_REDACTED) != 0;
 	if (cli_option(call, "body")->given) {
+		if (redacted)
+			fprintf(stderr, "hooklog: the body was erased by redaction (audit event %" PRIu64 ")\n",
+				p->audit.event.seq);
 		buf_put_bytes(out, ev->body);
 		return;
 	}
@@ -97,9 +102,19 @@ put_proven(struct buf *out, const struct store_proven *p, const struct cli_call 
 	buf_put_hex(out, p->log_id, STORE_LOG_ID_BYTES);
 	clock_format_us(ev->received_at_us, at);
 	buf_printf(out, " holds event %" PRIu64 ", received %s", ev->seq, at);
+	if (redacted)
+		buf_printf(out,
+			"\nevent %" PRIu64 " was in the log; its body was erased by redaction (audit event %" PRIu64
+			")", ev->seq, p->audit.event.seq);
 	clock_format_us((int64_t)p->by.at_us, at);
-	buf_printf(out, "\nsigned %s, up to event %" PRIu64 "\nbody %zu bytes, sha256 ", at, p->by.seq,
-		ev->body.len);
+	buf_printf(out, "\nsigned %s, up to event %" PRIu64 "\n", at, p->by.seq);
+	if (redacted) {
+		buf_put_str(out, "audit event ");
+		buf_put_bytes(out, p->audit.event.body);
+		buf_put_str(out, "\nerased body, sha256 ");
+	} else {
+		buf_printf(out, "body %zu bytes, sha256 ", ev->body.len);
+	}
 	buf_put_hex(out, ev->body_sha256, SHA256_BYTES);
 	buf_put_char(out, '\n');
 }

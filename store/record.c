@@ -81,6 +81,12 @@ record_rebuild(unsigned char *record, size_t bytes, const unsigned char previous
 	unsigned char chain[STORE_CHAIN_BYTES];
 	chain_of((struct bytes){ record, bytes }, previous, chain);
 	memcpy(record + AT_CHAIN, chain, STORE_CHAIN_BYTES);
+	record_set_checksum(record, bytes);
+}
+
+void
+record_set_checksum(unsigned char *record, size_t bytes)
+{
 	put_le(record + AT_CHECKSUM, XXH3_64bits(record + AT_VERSION, bytes - AT_VERSION), 8);
 }
 
@@ -165,6 +171,14 @@ record_redact(struct bytes record, struct bytes envelope, const struct record_re
 	put_le(p + 80, r->record_bytes, 4);
 	if (envelope.len > 0)
 		memcpy(p + RECORD_REDACTION_BYTES, envelope.data, envelope.len);
-	size_t bytes = RECORD_HEADER_BYTES + RECORD_REDACTION_BYTES + envelope.len;
-	put_le(out, XXH3_64bits(out + AT_VERSION, bytes - AT_VERSION), 8);
+	record_set_checksum(out, RECORD_HEADER_BYTES + RECORD_REDACTION_BYTES + envelope.len);
+}
+
+void
+record_kept_hash(struct bytes redacted, unsigned char out[SHA256_BYTES])
+{
+	struct bytes payload = record_payload(redacted);
+	const struct bytes parts[] = { { redacted.data + AT_CODEC, AT_CHAIN - AT_CODEC },
+		{ payload.data + 16, payload.len - 16 } };
+	crypto_sha256_parts(parts, COUNT_OF(parts), out);
 }

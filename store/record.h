@@ -31,7 +31,7 @@ struct record_header {
 
 struct record_redaction {
 	uint64_t audit_seq;      /* the event that says why */
-	int64_t at_us;
+	int64_t at_us;           /* when that was received */
 	unsigned char chain_before[STORE_CHAIN_BYTES];
 	unsigned char record_sha256[SHA256_BYTES]; /* of all bytes of the original record */
 	uint32_t record_bytes;   /* how many they were */
@@ -66,6 +66,13 @@ void record_read_redaction(struct bytes record, struct record_redaction *r);
  * RECORD_REDACTION_BYTES + envelope.len bytes. */
 void record_redact(struct bytes record, struct bytes envelope, const struct record_redaction *r,
 	unsigned char *out);
+
+/* Writes the checksum over everything behind it. */
+void record_set_checksum(unsigned char *record, size_t bytes);
+
+/* Hash over what a redacted record says and its audit event does not repeat: all of it but version,
+ * checksum, chain value, and number and time of the audit event, which are not known before that. */
+void record_kept_hash(struct bytes redacted, unsigned char out[SHA256_BYTES]);
 
 /* Whether the record's chain value follows from previous. */
 bool record_chain_fits(struct bytes record, const unsigned char previous[STORE_CHAIN_BYTES]);

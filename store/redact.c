@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fs.h"
 #include "base/limits.h"
 #include "store/dir.h"
@@ -41,20 +40,40 @@ struct redactor {
 
 /* ---- the audit event ---- */
 
-/* What is said of the record, and held against it later. */
+/* What is said of the redacted record, and held against it later. */
 static void
-put_claim(struct buf *out, uint64_t seq, const struct record_redaction *r,
-	const unsigned char chain[STORE_CHAIN_BYTES], const unsigned char body_sha256[SHA256_BYTES])
+put_claim(struct buf *out, uint64_t seq, struct bytes record, const unsigned char body_sha256[SHA256_BYTES])
 {
+	struct record_redaction redaction, *r = &redaction;
+	unsigned char kept[SHA256_BYTES];
+	record_read_redaction(record, r);
+	record_kept_hash(record, kept);
 	buf_printf(out, "{\"redacted_seq\":%" PRIu64 ",\"record_sha256\":\"", seq);
 	buf_put_hex(out, r->record_sha256, SHA256_BYTES);
 	buf_put_str(out, "\",\"chain_before\":\"");
 	buf_put_hex(out, r->chain_before, STORE_CHAIN_BYTES);
 	buf_put_str(out, "\",\"chain\":\"");
-	buf_put_hex(out, chain, STORE_CHAIN_BYTES);
+	buf_put_hex(out, record_chain(record), STORE_CHAIN_BYTES);
 	buf_put_str(out, "\",\"body_sha256\":\"");
 	buf_put_hex(out, body_sha256, SHA256_BYTES);
+	buf_put_str(out, "\",\"kept_sha256\":\"");
+	buf_put_hex(out, kept, SHA256_BYTES);
 	buf_put_str(out, "\"");
+}
+
+bool
+redact_confirmed(const struct event *audit, struct bytes record, const struct store_record *decoded)
+{
+	struct record_redaction r;
+	struct buf claim = buf_new(AUDIT_BYTES_MAX);
+	record_read_redaction(record, &r);
+	put_claim(&claim, decoded->event.seq, record, decoded->event.body_sha256);
+	bool yes = audit->seq == r.audit_seq && audit->received_at_us == r.at_us &&
+		bytes_is(audit->provider, AUDIT_PROVIDER) &&
+		bytes_is(audit->event, AUDIT_EVENT) && audit->origin == EVENT_ORIGIN_OPERATOR &&
+		audit->body.len > claim.len && memcmp(audit->body.data, claim.data, claim.len) == 0;
+	buf_free(&claim);
+	return yes;
 }
 
 const char *
@@ -66,45 +85,30 @@ redact_check(struct store_reader *r, struct bytes record, const struct store_rec
 	struct store_span span;
 	size_t count;
 	struct err e;
-	const struct event *ev = &decoded->event;
-	struct buf claim = buf_new(AUDIT_BYTES_MAX);
-	const char *answer = "it is redacted, but its audit event does not confirm it: the body "
-			     "was replaced by force";
+	const char *forced = "it is redacted, but its audit event does not confirm it: the body was "
+			     "replaced by force";
 	*beyond = false;
 	record_read_redaction(record, &redaction);
-	if (redaction.audit_seq <= ev->seq || store_span(r, &span, &e) != RC_OK)
-		goto done;
+	if (redaction.audit_seq <= decoded->event.seq || store_span(r, &span, &e) != RC_OK)
+		return forced;
 	if (redaction.audit_seq > span.last_seq) {
 		*beyond = true;
-		answer = "it is redacted, and the audit event that says why comes after the end of "
-			 "this log";
-		goto done;
+		return "it is redacted, and the audit event that says why comes after the end of this log";
 	}
-	if (store_read(r, redaction.audit_seq, 1, 1, a, &audit, &count, &e) != RC_OK ||
-		count != 1) {
-		answer = "it is redacted, but the audit event that should say why cannot be read";
-		goto done;
-	}
-	put_claim(&claim, ev->seq, &redaction, decoded->chain, ev->body_sha256);
-	struct bytes body = audit->event.body;
-	if (bytes_is(audit->event.provider, AUDIT_PROVIDER) &&
-		bytes_is(audit->event.event, AUDIT_EVENT) &&
-		audit->event.origin == EVENT_ORIGIN_OPERATOR && body.len > claim.len &&
-		memcmp(body.data, claim.data, claim.len) == 0)
-		answer = NULL;
-done:
-	buf_free(&claim);
-	return answer;
+	if (store_read(r, redaction.audit_seq, 1, 1, a, &audit, &count, &e) != RC_OK || count != 1)
+		return "it is redacted, but the audit event that should say why cannot be read";
+	return redact_confirmed(&audit->event, record, decoded) ? NULL : forced;
 }
 
 static enum rc
-append_audit(struct redactor *x, const struct event *ev,
-	const unsigned char chain[STORE_CHAIN_BYTES], const char *reason, struct err *e)
+append_audit(struct redactor *x, const struct event *ev, const char *reason, struct err *e)
 {
 	struct store_result result = { 0 };
+	const struct store_record *stored;
+	size_t count = 0;
 	char delivery[48];
 	struct buf body = buf_new(AUDIT_BYTES_MAX);
-	put_claim(&body, x->seq, &x->redaction, chain, ev->body_sha256);
+	put_claim(&body, x->seq, (struct bytes){ x->replacement, x->replacement_bytes }, ev->body_sha256);
 	buf_printf(&body, ",\"body_bytes\":%zu,\"reason\":", ev->body.len);
 	buf_put_json(&body, bytes_str(reason));
 	buf_put_char(&body, '}');
@@ -122,7 +126,15 @@ append_audit(struct redactor *x, const struct event *ev,
 		*e = result.err;
 		rc = result.rc;
 	}
-	x->redaction.audit_seq = result.seq;
+	/* Of an interrupted redaction it is the one from then. */
+	if (rc == RC_OK)
+		rc = store_read(x->r, result.seq, 1, 1, x->a, &stored, &count, e);
+	if (rc == RC_OK && count != 1)
+		rc = err_set(e, RC_CORRUPT, "log.damaged", "event %" PRIu64 " is missing", result.seq);
+	if (rc == RC_OK) {
+		x->redaction.audit_seq = result.seq;
+		x->redaction.at_us = stored[0].event.received_at_us;
+	}
 	buf_free(&body);
 	return rc;
 }
@@ -220,16 +232,15 @@ prepare(struct redactor *x, const struct raw_record *record, const char *reason,
 	if (bytes_is(ev.provider, AUDIT_PROVIDER) && ev.origin == EVENT_ORIGIN_OPERATOR)
 		return err_set(e, RC_DENIED, "log.redaction",
 			"event %" PRIu64 " is the audit of a redaction; it stays", x->seq);
-	r->at_us = clock_now_us();
 	r->record_bytes = (uint32_t)record->bytes.len;
 	crypto_sha256(record->bytes, r->record_sha256);
-	rc = append_audit(x, &ev, record->header.chain, reason, e);
-	if (rc != RC_OK)
-		return rc;
 	x->replacement_bytes = RECORD_HEADER_BYTES + RECORD_REDACTION_BYTES + envelope.len;
 	x->replacement = arena_alloc(x->a, x->replacement_bytes);
 	record_redact(record->bytes, envelope, r, x->replacement);
-	return RC_OK;
+	rc = append_audit(x, &ev, reason, e);
+	if (rc == RC_OK)
+		record_redact(record->bytes, envelope, r, x->replacement);
+	return rc;
 }
 
 /* ---- writing ---- */

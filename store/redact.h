@@ -11,4 +11,8 @@
 const char *redact_check(struct store_reader *r, struct bytes record, const struct store_record *decoded,
 	struct arena *a, bool *beyond);
 
+/* Whether audit is the event that states this redaction. record: the redacted one as stored; decoded: the
+ * same. */
+bool redact_confirmed(const struct event *audit, struct bytes record, const struct store_record *decoded);
+
 #endif

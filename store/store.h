@@ -207,17 +207,20 @@ enum rc store_statements(const char *dir, struct arena *a, const struct store_st
 
 /* Appends to out what shows, together with the log's public key and nothing else, that event seq is in
  * the log as it was signed (docs/on-disk-format.md).
- * RC_NOTFOUND: seq is not in the log (any more), or id log.unsigned: it came after the newest statement
- * about its segment. RC_CORRUPT: record or statements are damaged, or it was redacted. */
+ * Of a redacted event: that it was there and which event says that it was redacted.
+ * RC_NOTFOUND: seq is not in the log (any more), or id log.unsigned: it, or its audit event, came after the
+ * newest statement about its segment. RC_CORRUPT: record or statements are damaged. */
 enum rc store_prove(struct store_reader *r, uint64_t seq, struct buf *out, struct err *e) MUST_CHECK;
 
 struct store_proven {
 	unsigned char log_id[STORE_LOG_ID_BYTES];
 	struct store_record record;  /* in the arena given */
+	struct store_record audit;   /* of a redacted record: the event that says so; else its seq is 0 */
 	struct store_statement by;
 };
 
-/* Checks such a proof, which may come from anybody, against key. Needs no log.
+/* Checks such a proof, which may come from anybody, against key: the one that signed, or one that others
+ * lead from to it. Needs no log.
  * RC_INVALID: it is no proof of a known form. RC_DENIED: it does not prove what it says. */
 enum rc store_check_proof(struct bytes proof, const unsigned char key[ED25519_KEY_BYTES], struct arena *a,
 	struct store_proven *proven, struct err *e) MUST_CHECK;

@@ -62,8 +62,8 @@ function unpack(data) {
 	return result;
 }
 
-// One frame after the other through one process, then cut at the known lengths.
-function expand(frames, dictionary, scratch) {
+// Sets plain of each {payload, plainBytes}. One frame after the other through one process, then cut at the known lengths.
+export function expand(frames, dictionary, scratch) {
 	const args = ['-d', '-c', '-q', '--memory=512MB'];
 	if (dictionary) {
 		const file = path.join(scratch, 'dictionary');

@@ -5,6 +5,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test, assert, program } from '../lib/harness.mjs';
+import { expand } from '../independent/log.mjs';
 import { ndjson, run, runOk, startIngest, tempDir } from '../lib/hooklog.mjs';
 
 const COUNT = 60;
@@ -67,8 +68,18 @@ function rootFromPath(leaf, index, size, hashes) {
 	return r;
 }
 
-// Throws unless the text proves something with this key; gives back what.
-function checkProof(text, trustedKey) {
+// The key signed the statement, or a key that the lines lead to from it.
+function leadsFrom(lines, statement, trustedKey, logId) {
+	const keys = lines.map((line) => parseStatement(`key ${line}`, logId));
+	for (let i = 1; i < keys.length; i++)
+		assert.equal(keys[i].key, keys[i - 1].newKey);
+	if (keys.length > 0)
+		assert.equal(statement.key, keys.at(-1).newKey);
+	assert.ok([statement, ...keys].some((st) => st.key === trustedKey), 'the trusted key');
+}
+
+// The lines of one proof by their first word.
+function words(text) {
 	const lines = text.split('\n');
 	assert.equal(lines.pop(), '');
 	assert.equal(lines.shift(), 'hooklog proof 1');
@@ -77,20 +88,53 @@ function checkProof(text, trustedKey) {
 		const space = line.indexOf(' ');
 		(all[line.slice(0, space)] ??= []).push(line.slice(space + 1));
 	}
+	return all;
+}
+
+// Throws unless the text proves something with this key; gives back what.
+function checkOne(text, trustedKey) {
+	const all = words(text);
 	const st = parseStatement(all.statement[0], all.log[0]);
-	assert.equal(st.key, trustedKey);
-	const header = hex(all.header[0]);
+	leadsFrom(all.key ?? [], st, trustedKey, all.log[0]);
+	const redacted = all.redacted && hex(all.redacted[0]);
+	const header = redacted ? redacted.subarray(0, 40) : hex(all.header[0]);
+	assert.equal(header[0], redacted ? 2 : 1);
 	const seq = header.readBigUInt64LE(8);
 	assert.equal(String(seq), all.seq[0]);
 	assert.ok(BigInt(st.first) <= seq && seq <= BigInt(st.seq));
-	const chain = sha256(hex(all.previous[0]), header, hex(all.payload[0]));
+	const chain = redacted ? redacted.subarray(40, 72) : sha256(hex(all.previous[0]), header, hex(all.payload[0]));
 	const root = rootFromPath(sha256([0], chain), seq - BigInt(st.first), BigInt(st.seq) - BigInt(st.first) + 1n, (all.path ?? []).map(hex));
 	assert.equal(root.toString('hex'), st.root);
 	const dicts = (all.dict ?? []).reduce((fold, d) => sha256(fold, hex(d)), Buffer.alloc(32));
 	assert.equal(dicts.toString('hex'), st.dicts);
-	if (header.readUInt32LE(4) !== 0)
+	if (!redacted && header.readUInt32LE(4) !== 0)
 		assert.ok(all.dict.includes(sha256(hex(all.dictionary[0])).toString('hex')));
-	return { seq, st, codec: header[1], envelopeBytes: header.readUInt32LE(36), payload: hex(all.payload[0]) };
+	return { seq, st, log: all.log[0], redacted, chain, codec: header[1], plainBytes: header.readUInt32LE(32), envelopeBytes: header.readUInt32LE(36),
+		dictionary: all.dictionary && hex(all.dictionary[0]), payload: redacted ?? hex(all.payload[0]) };
+}
+
+function checkProof(text, trustedKey) {
+	const second = text.indexOf('\nhooklog proof 1\n') + 1;
+	if (second === 0) {
+		const proof = checkOne(text, trustedKey);
+		assert.ok(!proof.redacted, 'without its audit event');
+		return proof;
+	}
+	const proof = checkOne(text.slice(0, second), trustedKey);
+	const audit = checkOne(text.slice(second), trustedKey);
+	const r = proof.redacted;
+	const part = (from, to) => r.subarray(from - 8, to - 8);
+	assert.equal(audit.log, proof.log);
+	assert.equal(audit.seq, part(80, 88).readBigUInt64LE());
+	if (audit.codec === 1)
+		expand([audit], audit.dictionary, tempDir(program, 'zstd'));
+	const claim = `{"redacted_seq":${proof.seq},"record_sha256":"${part(128, 160).toString('hex')}","chain_before":"${part(96, 128).toString('hex')}",` +
+		`"chain":"${proof.chain.toString('hex')}","body_sha256":"`;
+	const kept = `"kept_sha256":"${sha256(part(9, 48), r.subarray(96 - 8)).toString('hex')}"`;
+	const body = (audit.plain ?? audit.payload).subarray(audit.envelopeBytes).toString();
+	assert.ok(body.startsWith(claim), body);
+	assert.ok(body.includes(kept), body);
+	return { ...proof, audit: audit.seq };
 }
 
 test('every line of checkpoints is signed by the key that log key prints', async () => {
@@ -148,4 +192,33 @@ test('what is wrong with a proof is said with exit code 8', async (t) => {
 	assert.equal((await run(['log', 'check-proof', file])).code, 2);
 	assert.equal((await run(['log', 'prove', '999', '--data', dir])).code, 3);
 	assert.equal((await run(['log', 'prove', 'x', '--data', dir])).code, 2);
+});
+
+test('a redacted event is shown to have been there, and what was proven stays proven', async (t) => {
+	const dir = tempDir(t, 'redacted');
+	const event = (i) => `${JSON.stringify({ source: 'gh', provider: 'github', event: 'x', delivery: `d-${i}`, hook: '1', content_type: 'application/json', body: `{"n":${i}}` })}\n`;
+	await runOk(['log', 'import', '-', '--data', dir], { input: Array.from({ length: 12 }, (_, i) => event(i)).join('') });
+	const key = (await runOk(['log', 'key', '--data', dir])).stdout.trim();
+	const file = path.join(dir, 'proof');
+	const prove = async (seq) => (await runOk(['log', 'prove', String(seq), '--data', dir])).stdout;
+	const check = (text, ...more) => {
+		fs.writeFileSync(file, text);
+		return run(['log', 'check-proof', file, '--key', key, ...more]);
+	};
+	const before = await prove(5);
+	await runOk(['log', 'redact', '5', '--reason', 'asked for', '--data', dir]);
+	assert.equal((await check(before, '--body')).stdout, '{"n":4}');
+	checkProof(before, key);
+	const text = await prove(5);
+	assert.deepEqual([checkProof(text, key).seq, checkProof(text, key).audit], [5n, 13n]);
+	const said = await check(text);
+	assert.equal(said.code, 0, said.stderr);
+	assert.match(said.stdout, /event 5 was in the log; its body was erased by redaction \(audit event 13\)/);
+	assert.match(said.stdout, /"reason":"asked for"/);
+	assert.equal((await check(text, '--body')).stdout, '');
+	assert.equal(ndjson((await check(text, '--json')).stdout)[0].flags.redacted, true);
+	assert.equal(checkProof(await prove(6), key).seq, 6n);
+	const changed = text.replace(/^(redacted .*)(.)$/m, (_, head, last) => head + (last === '0' ? '1' : '0'));
+	assert.equal((await check(changed)).code, 8);
+	assert.throws(() => checkProof(changed, key));
 });

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/store/helper.h"
 
+#include "store/ops.h"
 #include "store/tree.h"
 
 #define PROOF_BYTES_MAX ((size_t)8 << 20)
@@ -278,6 +279,90 @@ what_was_not_signed_is_not_proven(void **state)
 	helper_remove(dir);
 }
 
+static void
+redact(const char *dir, uint64_t seq)
+{
+	const struct store_options options = { .dir = dir };
+	struct store_redact_report report;
+	struct err e = { .text = "" };
+	if (store_redact(&options, seq, "a request", &report, &e) != RC_OK)
+		fail_msg("%s", e.text);
+}
+
+static void
+check(struct buf *proof, const unsigned char *key, struct arena *a, struct store_proven *p)
+{
+	struct err e = { .text = "" };
+	arena_reset(a);
+	if (store_check_proof(buf_bytes(proof), key, a, p, &e) != RC_OK)
+		fail_msg("%s", e.text);
+}
+
+/* Of a redacted event it is shown that it was there; what was proven before stays proven. */
+static void
+a_redacted_event_was_in_the_log(void **state)
+{
+	(void)state;
+	char *dir = helper_dir();
+	struct arena *a = arena_new(1 << 16);
+	struct buf before = buf_new(PROOF_BYTES_MAX), beside = buf_new(PROOF_BYTES_MAX),
+		   out = buf_new(PROOF_BYTES_MAX), other = buf_new(PROOF_BYTES_MAX);
+	unsigned char key[ED25519_KEY_BYTES], hash[SHA256_BYTES];
+	struct store_proven p;
+	struct err e;
+	char body[600];
+	fill(dir, 21, 0);
+	key_of(dir, key);
+	struct store_reader *r = open_reader(dir);
+	prove(r, 10, &before);
+	prove(r, 11, &beside);
+	store_reader_close(r);
+	redact(dir, 10);
+	redact(dir, 1);
+	body_of(10, body);
+	crypto_sha256(bytes_str(body), hash);
+	check(&before, key, a, &p);
+	assert_true(bytes_is(p.record.event.body, body) && p.audit.event.seq == 0);
+	check(&beside, key, a, &p);
+	r = open_reader(dir);
+	prove(r, 11, &out);
+	check(&out, key, a, &p);
+	prove(r, 10, &out);
+	check(&out, key, a, &p);
+	assert_true(p.record.event.seq == 10 && p.audit.event.seq == 22 && p.record.event.body.len == 0);
+	assert_true((p.record.event.flags & EVENT_FLAG_REDACTED) != 0);
+	assert_memory_equal(p.record.event.body_sha256, hash, sizeof hash);
+	assert_non_null(strstr(buf_cstr(&out), "\nredacted "));
+	for (size_t i = 0; i < out.len; i++) {
+		if (!refused(&out, i, key, a))
+			fail_msg("byte %zu was changed and nobody noticed: %.60s", i, out.data + i);
+	}
+	for (size_t len = 0; len < out.len; len++) {
+		arena_reset(a);
+		assert_int_equal(store_check_proof((struct bytes){ out.data, len }, key, a, &p, &e),
+			RC_INVALID);
+	}
+	/* The right proof of the audit event of another redaction. */
+	prove(r, 1, &other);
+	check(&other, key, a, &p);
+	assert_true(p.audit.event.seq == 23);
+	const char *second = strstr((char *)out.data + 1, "hooklog proof"),
+		   *of_other = strstr(buf_cstr(&other) + 1, "hooklog proof");
+	buf_clear(&before);
+	buf_put(&before, out.data, (size_t)((const unsigned char *)second - out.data));
+	buf_put_str(&before, of_other);
+	arena_reset(a);
+	assert_int_equal(store_check_proof(buf_bytes(&before), key, a, &p, &e), RC_DENIED);
+	assert_non_null(strstr(e.text, "audit event"));
+	store_reader_close(r);
+	buf_free(&before);
+	buf_free(&beside);
+	buf_free(&out);
+	buf_free(&other);
+	arena_free(a);
+	helper_remove(dir);
+}
+
 int
 main(void)
 {
@@ -287,6 +372,7 @@ main(void)
 		cmocka_unit_test(proofs_cannot_be_mixed),
 		cmocka_unit_test(a_dictionary_belongs_to_the_proof),
 		cmocka_unit_test(what_was_not_signed_is_not_proven),
+		cmocka_unit_test(a_redacted_event_was_in_the_log),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
