@@ -37,7 +37,6 @@ struct up {
 	struct subscriptions_options subscriptions_options;
 	const char *same_options; /* " --data X" for the other commands, or "" */
 	bool first_start; /* the log was empty */
-	const char *secret_path; /* of the source this start made, or NULL */
 };
 
 /* ---- the projector's thread ---- */
@@ -163,7 +162,8 @@ ensure_source(struct up *up, struct err *e)
 	enum rc rc = sources_load(&sources, up->config.sources_dir, e);
 	if (rc == RC_OK && sources_count(sources) == 0) {
 		const struct source_plan plan = { .name = "github", .provider = "github" };
-		rc = source_add(up->config.sources_dir, &plan, up->a, &up->secret_path, e);
+		const char *secret_path;
+		rc = source_add(up->config.sources_dir, &plan, up->a, &secret_path, e);
 	}
 	sources_release(sources);
 	return rc;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <limits.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -129,6 +130,11 @@ resolve_data_dir(const char **dir, struct arena *a, struct err *e)
 			return err_sys(e, RC_IO, "config.invalid", errno, "cannot tell the current folder");
 		*dir = arena_printf(a, "%s/%s", here, *dir);
 	}
+	struct stat st;
+	if (stat(*dir, &st) == 0 && !S_ISDIR(st.st_mode))
+		return err_set(e, RC_INVALID, "config.invalid",
+			"the data folder %s is not a folder; name one with --data, HOOKLOG_DATA_DIR or data.dir",
+			*dir);
 	return RC_OK;
 }
 

@@ -164,6 +164,20 @@ postgres_is_named_in_several_ways(void **state)
 	assert_string_equal(f->c.postgres_url, "postgres://own/");
 }
 
+/* Also with no configuration file in play, and named before the missing file in it. */
+static void
+a_file_as_the_data_folder_is_named(void **state)
+{
+	struct fixture *f = *state;
+	write_file(f, "other.conf", "");
+	const char *file = arena_printf(f->a, "%s/other.conf", f->dir);
+	assert_int_equal(load(f, (struct cli_call){ .data_dir = file }), RC_INVALID);
+	assert_non_null(strstr(f->e.text, file));
+	assert_non_null(strstr(f->e.text, "--data"));
+	assert_int_equal(load(f, (struct cli_call){ .data_dir = file, .config_path = file }), RC_INVALID);
+	assert_non_null(strstr(f->e.text, "is not a folder"));
+}
+
 int
 main(void)
 {
@@ -172,6 +186,7 @@ main(void)
 		WITH_FIXTURE(defaults_and_derived_folders),
 		WITH_FIXTURE(option_over_environment_over_file_over_default),
 		WITH_FIXTURE(a_named_file_must_exist),
+		WITH_FIXTURE(a_file_as_the_data_folder_is_named),
 		WITH_FIXTURE(a_relative_folder_becomes_absolute),
 		WITH_FIXTURE(postgres_is_named_in_several_ways),
 	};
