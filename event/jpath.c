@@ -26,6 +26,7 @@ struct jpath_doc {
 	const struct jpath_set *set;
 	struct bytes json;
 	struct entry *entries;
+	uint32_t entry_count;
 	uint32_t *at; /* per slot: its entry + 1, or 0 */
 	struct group *groups;
 };
@@ -318,9 +319,24 @@ walk(struct walker *w)
 	return p == w->scan.end || jpath_fail(&w->scan, p, "something behind the value") != NULL;
 }
 
-enum rc
-jpath_walk(const struct jpath_set *set, struct bytes json, struct arena *a, struct jpath_doc **doc,
-	struct err *e)
+/* Everything w has room for, from a. */
+static void
+make_room(struct walker *w, const struct jpath_set *set, struct arena *a)
+{
+	struct jpath_doc *d = arena_zalloc(a, sizeof *d);
+	w->set = d->set = set;
+	w->a = a;
+	w->doc = d;
+	w->visits = arena_zalloc(a, set->node_count * sizeof *w->visits);
+	w->entry_cap = set->slot_count + set->group_count + 16;
+	w->object_count = 0;
+	d->entries = arena_alloc(a, w->entry_cap * sizeof *d->entries);
+	d->at = arena_zalloc(a, set->slot_count * sizeof *d->at);
+	d->groups = arena_zalloc(a, set->group_count * sizeof *d->groups);
+}
+
+static enum rc
+walk_document(struct walker *w, struct bytes json, struct err *e)
 {
 	static const unsigned char nothing[1] = { 0 };
 	if (json.len > UINT32_MAX / 2)
@@ -328,34 +344,102 @@ jpath_walk(const struct jpath_set *set, struct bytes json, struct arena *a, stru
 			"not JSON that can be read: over 2 GiB");
 	if (json.len == 0)
 		json.data = nothing;
-	struct jpath_doc *d = arena_alloc(a, sizeof *d);
-	struct walker w; /* its stack is large and used from the bottom: not initialised */
-	w.set = set;
-	w.a = a;
-	w.doc = d;
-	w.start = json.data;
-	w.scan.end = json.data + json.len;
-	w.visits = arena_zalloc(a, set->node_count * sizeof *w.visits);
-	w.entry_count = 0;
-	w.entry_cap = set->slot_count + set->group_count + 16;
-	w.object_count = 0;
-	w.erased = false;
-	w.scan.wrong = NULL;
-	w.scan.wrong_at = NULL;
-	w.depth = 0;
-	d->set = set;
-	d->json = json;
-	d->entries = arena_alloc(a, w.entry_cap * sizeof *d->entries);
-	d->at = arena_zalloc(a, set->slot_count * sizeof *d->at);
-	d->groups = arena_zalloc(a, set->group_count * sizeof *d->groups);
-	if (!walk(&w))
+	w->start = json.data;
+	w->scan.end = json.data + json.len;
+	w->entry_count = 0;
+	w->erased = false;
+	w->scan.wrong = NULL;
+	w->scan.wrong_at = NULL;
+	w->depth = 0;
+	w->doc->json = json;
+	bool good = walk(w);
+	w->doc->entry_count = w->entry_count;
+	if (!good)
 		return err_set(e, RC_INVALID, "event.json-invalid", "not JSON: %s at byte %zu",
-			w.scan.wrong, (size_t)(w.scan.wrong_at - w.start));
-	*doc = d;
+			w->scan.wrong, (size_t)(w->scan.wrong_at - w->start));
 	return RC_OK;
 }
 
+enum rc
+jpath_walk(const struct jpath_set *set, struct bytes json, struct arena *a, struct jpath_doc **doc,
+	struct err *e)
+{
+	struct walker w; /* its stack is large and used from the bottom: not initialised */
+	make_room(&w, set, a);
+	enum rc rc = walk_document(&w, json, e);
+	if (rc == RC_OK)
+		*doc = w.doc;
+	return rc;
+}
+
+/* ---- one document after the other ---- */
+
+/* What a walker keeps at most: a document of another order of size is rare. */
+#define KEEP_BYTES ((size_t)4 * 1024 * 1024)
+
+struct jpath_walker {
+	struct walker walker;
+	struct arena *a;
+};
+
+struct jpath_walker *
+jpath_walker_new(const struct jpath_set *set)
+{
+	struct jpath_walker *walker = base_alloc(sizeof *walker);
+	walker->a = arena_new(256 * 1024);
+	make_room(&walker->walker, set, walker->a);
+	return walker;
+}
+
+void
+jpath_walker_free(struct jpath_walker *walker)
+{
+	if (walker == NULL)
+		return;
+	arena_free(walker->a);
+	free(walker);
+}
+
+/* Forgets the last document by what it holds, which is less than what there are paths. Visits may stay:
+ * objects are numbered on. */
+static void
+forget(struct walker *w)
+{
+	struct jpath_doc *d = w->doc;
+	for (uint32_t i = 0; i < d->entry_count; i++) {
+		uint32_t id = d->entries[i].tag >> 4;
+		if ((d->entries[i].tag & 15) == KIND_ROWS)
+			d->groups[id].rows = 0;
+		else
+			d->at[id] = 0;
+	}
+}
+
+enum rc
+jpath_walker_walk(struct jpath_walker *walker, struct bytes json, const struct jpath_doc **doc, struct err *e)
+{
+	struct walker *w = &walker->walker;
+	if (arena_used_bytes(walker->a) > KEEP_BYTES || w->object_count > UINT32_MAX / 2) {
+		arena_reset(walker->a);
+		make_room(w, w->set, walker->a);
+	} else {
+		forget(w);
+	}
+	enum rc rc = walk_document(w, json, e);
+	if (rc == RC_OK)
+		*doc = w->doc;
+	return rc;
+}
+
 /* ---- reading what was found ---- */
+
+bool
+jpath_has(const struct jpath_doc *doc, size_t slot)
+{
+	ASSERT(slot < doc->set->slot_count);
+	uint32_t group = doc->set->slot_groups[slot];
+	return group == JPATH_NONE ? doc->at[slot] != 0 : doc->groups[group].rows > 0;
+}
 
 size_t
 jpath_rows(const struct jpath_doc *doc, size_t slot)

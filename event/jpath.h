@@ -53,6 +53,17 @@ enum rc jpath_add(struct jpath_set *set, const char *path, size_t *slot, struct 
 enum rc jpath_walk(const struct jpath_set *set, struct bytes json, struct arena *a,
 	struct jpath_doc **doc, struct err *e) MUST_CHECK;
 
+/* The same for one document after the other, without making room for all paths anew each time. A walker
+ * belongs to one thread; set must outlive it. *doc is valid until the next walk of the walker. */
+struct jpath_walker;
+struct jpath_walker *jpath_walker_new(const struct jpath_set *set);
+void jpath_walker_free(struct jpath_walker *walker);
+enum rc jpath_walker_walk(struct jpath_walker *walker, struct bytes json, const struct jpath_doc **doc,
+	struct err *e) MUST_CHECK;
+
+/* Whether jpath_get can give anything but JPATH_ABSENT for the slot. */
+bool jpath_has(const struct jpath_doc *doc, size_t slot);
+
 /* Elements the [] of the path met: 0 when the array is absent, empty or not an array. For a path
  * without [] it is 1. */
 size_t jpath_rows(const struct jpath_doc *doc, size_t slot);

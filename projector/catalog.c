@@ -156,10 +156,12 @@ catalog_load(struct catalog *c, const char *dir, struct arena *a, struct err *e)
 		if (rc == RC_OK)
 			rc = compile(c, d, a, e);
 	}
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		plan_make(&c->plan, c->definitions, c->count, a);
 		crypto_sha256_parts(parts, 2 * files->count + 1, c->hash);
-	else
+	} else {
 		catalog_free(c);
+	}
 	return rc;
 }
 

@@ -5,6 +5,7 @@
 #include "base/crypto.h"
 #include "event/jpath.h"
 #include "projector/definition.h"
+#include "projector/plan.h"
 
 /* All projections of an installation: the built-in ones of sql/projections/ and those of a folder the
  * operator names, where a file of the same name replaces a built-in one. Constant after loading. */
@@ -12,6 +13,7 @@ struct catalog {
 	struct definition *definitions; /* sorted by table name */
 	size_t count;
 	struct jpath_set *paths; /* every path of every definition */
+	struct plan plan;        /* which of their lines each event needs */
 	unsigned char hash[SHA256_BYTES]; /* of all files and of the way tables are made from them */
 };
 

@@ -5,11 +5,25 @@
 /* A tombstone wins over anything else told at the same time. */
 #define RANK_DELETED 32000
 
+/* One object of an event that makes a row. */
+struct found {
+	struct fold_table *table;
+	const struct rows_line *rows;
+	size_t position; /* in the rows' array */
+	size_t key;      /* its first cell in keys */
+};
+
 struct folder {
 	const struct catalog *catalog;
 	const char *park_reason;
 	struct arena *a;
 	struct fold *out;
+	struct jpath_walker *walker;
+	/* Of the event at hand: */
+	struct found *found;
+	size_t found_count, found_room;
+	struct cell *keys; /* cells of the key columns alone */
+	size_t key_count, key_room;
 };
 
 int
@@ -24,34 +38,37 @@ version_compare(const struct version *left, const struct version *right)
 	return 0;
 }
 
+/* key holds the cells of the key columns alone, in their order. */
 static uint64_t
-hash_key(const struct definition *d, const struct cell *cells)
+hash_key(const struct definition *d, const struct cell *key)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
 	for (size_t i = 0; i < d->column_count; i++) {
 		if (!d->columns[i].key)
 			continue;
-		const unsigned char *p = cells[i].text.data;
-		size_t len = cells[i].text.len;
+		const unsigned char *p = key->text.data;
+		size_t len = key->text.len;
 		if (d->columns[i].type != COLUMN_TEXT) {
-			p = (const unsigned char *)&cells[i].integer;
-			len = sizeof cells[i].integer;
+			p = (const unsigned char *)&key->integer;
+			len = sizeof key->integer;
 		}
 		for (size_t k = 0; k < len; k++)
 			h = (h ^ p[k]) * UINT64_C(0x100000001b3);
+		key++;
 	}
 	return h ^ h >> 29;
 }
 
 static bool
-same_key(const struct definition *d, const struct cell *left, const struct cell *right)
+has_key(const struct definition *d, const struct cell *cells, const struct cell *key)
 {
 	for (size_t i = 0; i < d->column_count; i++) {
 		if (!d->columns[i].key)
 			continue;
-		if (d->columns[i].type == COLUMN_TEXT ? !bytes_equal(left[i].text, right[i].text)
-						      : left[i].integer != right[i].integer)
+		if (d->columns[i].type == COLUMN_TEXT ? !bytes_equal(cells[i].text, key->text)
+						      : cells[i].integer != key->integer)
 			return false;
+		key++;
 	}
 	return true;
 }
@@ -68,23 +85,23 @@ grow(struct fold_table *t, struct arena *a)
 	}
 }
 
-/* The row of this key, made when it is new. cells holds the key columns. */
+/* The row of this key, made when it is new. */
 static struct fold_row *
-find_row(struct fold_table *t, const struct cell *cells, struct arena *a)
+find_row(struct fold_table *t, const struct cell *key, struct arena *a)
 {
 	const struct definition *d = t->definition;
 	if (t->count >= t->bucket_count)
 		grow(t, a);
-	uint64_t hash = hash_key(d, cells);
+	uint64_t hash = hash_key(d, key);
 	struct fold_row **bucket = &t->buckets[hash & (t->bucket_count - 1)];
 	for (struct fold_row *row = *bucket; row != NULL; row = row->bucket_next) {
-		if (row->hash == hash && same_key(d, row->cells, cells))
+		if (row->hash == hash && has_key(d, row->cells, key))
 			return row;
 	}
 	struct fold_row *row = arena_zalloc(a, sizeof *row);
 	row->cells = arena_alloc(a, (d->column_count + 1) * sizeof *row->cells);
 	for (size_t i = 0; i < d->column_count; i++)
-		row->cells[i] = d->columns[i].key ? cells[i] : (struct cell){ .null = true };
+		row->cells[i] = d->columns[i].key ? *key++ : (struct cell){ .null = true };
 	for (size_t i = 0; i < GROUPS_MAX; i++)
 		row->versions[i] = (struct version){ .at_us = INT64_MIN, .rank = -1 };
 	row->life = (struct version){ .at_us = INT64_MIN, .rank = -1 };
@@ -162,10 +179,10 @@ merge_life(struct fold_row *row, struct scope *s, const struct definition *d, st
 	row->deleted_seq = deleted ? version.seq : 0;
 }
 
-/* Fills the key cells of scratch. *told is false when a part is null: a deleted account, a fork that is
- * gone, nothing to make a row of. Returns a reason to park the event, or NULL. */
+/* Appends the cells of the key to f->keys. *told is false when a part is null: a deleted account, a fork that
+ * is gone, nothing to make a row of. Returns a reason to park the event, or NULL. */
 static const char *
-read_key(struct folder *f, const struct definition *d, struct scope *s, struct cell *scratch, bool *told)
+read_key(struct folder *f, const struct definition *d, struct scope *s, bool *told)
 {
 	*told = true;
 	for (size_t i = 0; i < d->column_count; i++) {
@@ -173,40 +190,94 @@ read_key(struct folder *f, const struct definition *d, struct scope *s, struct c
 		if (!c->key)
 			continue;
 		bool problem = false;
-		value_evaluate(s, &c->value, c->type, &scratch[i], &problem);
+		if (f->key_count == f->key_room) {
+			f->key_room = f->key_room == 0 ? 64 : 2 * f->key_room;
+			f->keys = base_realloc(f->keys, f->key_room * sizeof *f->keys);
+		}
+		struct cell *cell = &f->keys[f->key_count++];
+		value_evaluate(s, &c->value, c->type, cell, &problem);
 		if (problem)
 			return arena_printf(f->a, "%s of table %s does not fit type %s (rows %s)", c->name,
 				d->table, c->sql_type, s->rows->path[0] == '\0' ? "." : s->rows->path);
-		*told = *told && !scratch[i].null;
+		*told = *told && !cell->null;
 	}
 	return NULL;
 }
 
+/* Adds the object at s->rows and s->position. */
 static const char *
-check_object(struct folder *f, struct fold_table *t, struct scope *s, struct cell *scratch)
+find_object(struct folder *f, struct fold_table *t, struct scope *s)
 {
 	bool told;
-	return read_key(f, t->definition, s, scratch, &told);
+	size_t key = f->key_count;
+	const char *reason = read_key(f, t->definition, s, &told);
+	if (reason != NULL || !told) {
+		f->key_count = key;
+		return reason;
+	}
+	if (f->found_count == f->found_room) {
+		f->found_room = f->found_room == 0 ? 64 : 2 * f->found_room;
+		f->found = base_realloc(f->found, f->found_room * sizeof *f->found);
+	}
+	f->found[f->found_count++] = (struct found){ t, s->rows, s->position, key };
+	return NULL;
 }
 
-/* Merges one object of one event. Never gives a reason: check_object found it before. */
 static const char *
-fold_object(struct folder *f, struct fold_table *t, struct scope *s, struct cell *scratch)
+find_in_line(struct folder *f, struct fold_table *t, struct scope *s)
 {
-	const struct definition *d = t->definition;
-	bool told;
-	/* A parked event whose envelope does not fit the key, either, has no row in this table. */
-	if (read_key(f, d, s, scratch, &told) != NULL || !told)
+	size_t slot = s->rows->object_slot;
+	bool whole = s->rows->path[0] == '\0';
+	if (!whole && (s->doc == NULL || !jpath_has(s->doc, slot)))
 		return NULL;
+	size_t rows = s->doc == NULL ? 1 : jpath_rows(s->doc, slot);
+	for (s->position = 0; s->position < rows; s->position++) {
+		if (!whole && jpath_get(s->doc, slot, s->position).type != JPATH_OBJECT)
+			continue;
+		if (s->rows->has_where && !value_condition(s, &s->rows->where))
+			continue;
+		const char *reason = find_object(f, t, s);
+		/* A parked event whose envelope does not fit the key, either, has no row in this table. */
+		if (reason != NULL && !s->parked)
+			return reason;
+	}
+	return NULL;
+}
+
+/* Finds the objects of the event that make rows, with their keys; stops at what cannot be stored. */
+static const char *
+find_objects(struct folder *f, const struct plan_entry *plan, struct scope *s)
+{
+	f->found_count = f->key_count = 0;
+	for (size_t i = 0; i < plan->count; i++) {
+		struct fold_table *t = &f->out->tables[plan->lines[i].table];
+		if (s->parked && strcmp(t->definition->provider, "*") != 0)
+			continue;
+		s->rows = plan->lines[i].rows;
+		const char *reason = find_in_line(f, t, s);
+		if (reason != NULL)
+			return reason;
+	}
+	return NULL;
+}
+
+/* Merges one object of one event. */
+static void
+fold_object(struct folder *f, const struct found *object, struct scope *s)
+{
+	struct fold_table *t = object->table;
+	const struct definition *d = t->definition;
 	const struct event *ev = &s->record->event;
-	struct fold_row *row = find_row(t, scratch, f->a);
+	s->rows = object->rows;
+	s->position = object->position;
+	struct fold_row *row = find_row(t, &f->keys[object->key], f->a);
 	note_sighting(row, ev);
 	if (d->kind == DEFINITION_FACT) {
 		for (size_t i = 0; i < d->column_count; i++) {
 			if (!d->columns[i].key)
 				value_evaluate(s, &d->columns[i].value, d->columns[i].type, &row->cells[i], NULL);
 		}
-		return NULL;
+		return;
 	}
 	int rank = s->rows->rank + value_rank(s, d);
 	struct version version = { ev->received_at_us, rank, ev->seq };
@@ -219,107 +290,37 @@ fold_object(struct folder *f, struct fold_table *t, struct scope *s, struct cell
 	merge_groups(row, s, d, &version);
 	if (d->tombstone_count > 0)
 		merge_life(row, s, d, version);
-	return NULL;
-}
-
-static bool
-takes_event(const struct rows_line *r, struct bytes event)
-{
-	for (size_t i = 0; i < r->event_count; i++) {
-		if (bytes_is(event, r->events[i]))
-			return true;
-	}
-	return r->event_count == 0;
-}
-
-typedef const char *object_fn(struct folder *f, struct fold_table *t, struct scope *s,
-	struct cell *scratch);
-
-/* Calls fn for each object of the event that makes a row of the table, until one gives a reason. */
-static const char *
-each_object(struct folder *f, struct fold_table *t, struct scope *s, struct cell *scratch, object_fn *fn)
-{
-	const struct definition *d = t->definition;
-	for (size_t r = 0; r < d->rows_count; r++) {
-		s->rows = &d->rows[r];
-		if (!takes_event(s->rows, s->record->event.event))
-			continue;
-		bool whole = s->rows->path[0] == '\0';
-		size_t rows = s->doc == NULL ? whole : jpath_rows(s->doc, s->rows->object_slot);
-		for (s->position = 0; s->position < rows; s->position++) {
-			if (!whole &&
-				jpath_get(s->doc, s->rows->object_slot, s->position).type != JPATH_OBJECT)
-				continue;
-			if (s->rows->has_where && !value_condition(s, &s->rows->where))
-				continue;
-			const char *reason = fn(f, t, s, scratch);
-			if (reason != NULL)
-				return reason;
-		}
-	}
-	return NULL;
-}
-
-/* Whether an event of that provider feeds the table. */
-static bool
-takes_provider(const struct definition *d, struct bytes provider)
-{
-	return strcmp(d->provider, "*") == 0 || bytes_is(provider, d->provider);
-}
-
-static bool
-has_own_tables(const struct catalog *c, struct bytes provider)
-{
-	for (size_t i = 0; i < c->count; i++) {
-		if (bytes_is(provider, c->definitions[i].provider))
-			return true;
-	}
-	return false;
-}
-
-/* Calls fn for each object of the event in each table it feeds. */
-static const char *
-each_table(struct folder *f, struct scope *s, struct cell *scratch, object_fn *fn)
-{
-	for (size_t i = 0; i < f->out->count; i++) {
-		struct fold_table *t = &f->out->tables[i];
-		if (!takes_provider(t->definition, s->record->event.provider) ||
-			(s->parked && strcmp(t->definition->provider, "*") != 0))
-			continue;
-		const char *reason = each_object(f, t, s, scratch, fn);
-		if (reason != NULL)
-			return reason;
-	}
-	return NULL;
 }
 
 static void
-fold_event(struct folder *f, const struct store_record *record, struct cell *scratch)
+fold_event(struct folder *f, const struct store_record *record)
 {
+	const struct plan_entry *plan =
+		plan_find(&f->catalog->plan, record->event.provider, record->event.event);
 	struct scope s = { .record = record, .a = f->a };
 	struct bytes json;
-	struct jpath_doc *doc = NULL;
 	struct err e;
 	const char *reason = f->park_reason;
 	if (reason != NULL) {
 		/* Refused by the database: only the envelope counts. */
 	} else if (event_payload(&record->event, f->a, &json, &e) != RC_OK ||
-		jpath_walk(f->catalog->paths, json, f->a, &doc, &e) != RC_OK) {
+		jpath_walker_walk(f->walker, json, &s.doc, &e) != RC_OK) {
 		/* Only a provider whose tables need the body makes this a fault. */
-		if (has_own_tables(f->catalog, record->event.provider))
+		if (plan->own_tables)
 			reason = arena_printf(f->a, "%s", e.text);
-	} else {
-		s.doc = doc;
-		/* A key that cannot be stored must be found before any table took a part of the event. */
-		reason = each_table(f, &s, scratch, check_object);
 	}
-	s.altered = s.out_of_range = 0;
+	/* A key that cannot be stored must be found before any table took a part of the event. */
+	if (reason == NULL)
+		reason = find_objects(f, plan, &s);
 	if (reason != NULL) {
 		f->out->parked[f->out->parked_count++] = (struct fold_parked){ record->event.seq, reason };
 		s.parked = true;
 		s.doc = NULL;
+		s.altered = s.out_of_range = 0;
+		(void)!find_objects(f, plan, &s);
 	}
-	each_table(f, &s, scratch, fold_object);
+	for (size_t i = 0; i < f->found_count; i++)
+		fold_object(f, &f->found[i], &s);
 	f->out->altered_values += s.altered;
 	f->out->out_of_range_values += s.out_of_range;
 }
@@ -328,18 +329,18 @@ void
 fold_events(const struct catalog *c, const struct store_record *records, size_t count,
 	const char *park_reason, struct arena *a, struct fold *out)
 {
-	struct folder f = { c, park_reason, a, out };
+	struct folder f = { .catalog = c, .park_reason = park_reason, .a = a, .out = out,
+		.walker = jpath_walker_new(c->paths) };
 	*out = (struct fold){ .count = c->count };
 	out->tables = arena_zalloc(a, (c->count + 1) * sizeof *out->tables);
 	out->parked = arena_alloc(a, (count + 1) * sizeof *out->parked);
-	size_t widest = 1;
 	for (size_t i = 0; i < c->count; i++) {
 		out->tables[i].definition = &c->definitions[i];
 		out->tables[i].tail = &out->tables[i].first;
-		if (c->definitions[i].column_count > widest)
-			widest = c->definitions[i].column_count;
 	}
-	struct cell *scratch = arena_alloc(a, widest * sizeof *scratch);
 	for (size_t i = 0; i < count; i++)
-		fold_event(&f, &records[i], scratch);
+		fold_event(&f, &records[i]);
+	jpath_walker_free(f.walker);
+	free(f.found);
+	free(f.keys);
 }

@@ -495,6 +495,86 @@ test_no_paths(void **state UNUSED)
 	arena_free(a);
 }
 
+/* Whatever came before it through the same walker, a document gives what it gives alone. */
+static void
+test_walker(void **state UNUSED)
+{
+	static const char *const paths[] = { "", "a", "a.b", "rows[]", "rows[].x", "other[].x" };
+	static const char *const documents[] = {
+		"{\"a\":{\"b\":1},\"rows\":[{\"x\":1},{\"x\":2},3]}",
+		"{}",
+		"{\"a\":1,\"a\":{\"b\":2},\"rows\":[{\"x\":1,\"x\":[]}],\"rows\":[{}]}",
+		"{\"rows\":[{\"x\":1},{\"x\":2}],\"other\":[{\"x\":3}],\"a\":",
+		"{\"rows\":[{\"x\":1},{\"x\":2}],\"rows\":7,\"other\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]}",
+		"{\"other\":[{\"x\":1},{\"x\":{}",
+		"[{\"a\":1}]",
+		"",
+	};
+	struct arena *a = arena_new(1024);
+	struct jpath_set *set = jpath_set_new();
+	size_t slots[COUNT_OF(paths)];
+	for (size_t i = 0; i < COUNT_OF(paths); i++)
+		slots[i] = add(set, paths[i]);
+	struct jpath_walker *walker = jpath_walker_new(set);
+	struct buf alone = buf_new(LIMIT_TEXT_BYTES), together = buf_new(LIMIT_TEXT_BYTES);
+	uint64_t random = 1;
+	for (int round = 0; round < 20000; round++) {
+		random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		struct bytes json = bytes_str(documents[(random >> 33) % COUNT_OF(documents)]);
+		struct jpath_doc *one = NULL;
+		const struct jpath_doc *other = NULL;
+		struct err e = { 0 }, again = { 0 };
+		arena_reset(a);
+		enum rc rc = jpath_walk(set, json, a, &one, &e);
+		assert_int_equal(jpath_walker_walk(walker, json, &other, &again), rc);
+		assert_string_equal(e.text, again.text);
+		if (rc != RC_OK)
+			continue;
+		buf_clear(&alone);
+		buf_clear(&together);
+		put_found(&alone, one, slots, COUNT_OF(slots));
+		put_found(&together, other, slots, COUNT_OF(slots));
+		assert_string_equal(buf_cstr(&alone), buf_cstr(&together));
+		for (size_t i = 0; i < COUNT_OF(slots); i++) {
+			for (size_t row = 0; row < jpath_rows(other, slots[i]); row++)
+				assert_true(jpath_has(other, slots[i]) ||
+					jpath_get(other, slots[i], row).type == JPATH_ABSENT);
+		}
+	}
+	buf_free(&alone);
+	buf_free(&together);
+	jpath_walker_free(walker);
+	jpath_set_free(set);
+	arena_free(a);
+}
+
+/* A document of another order of size leaves nothing behind. */
+static void
+test_walker_memory(void **state UNUSED)
+{
+	struct jpath_set *set = jpath_set_new();
+	size_t slot = add(set, "a[]");
+	struct jpath_walker *walker = jpath_walker_new(set);
+	struct buf json = buf_new(LIMIT_TEXT_BYTES);
+	const struct jpath_doc *doc;
+	struct err e = { 0 };
+	for (int round = 0; round < 3; round++) {
+		buf_clear(&json);
+		buf_put_str(&json, "{\"a\":[0");
+		for (int i = 1; i < 400000; i++)
+			buf_put_str(&json, ",0");
+		buf_put_str(&json, "]}");
+		assert_int_equal(jpath_walker_walk(walker, buf_bytes(&json), &doc, &e), RC_OK);
+		assert_int_equal(jpath_rows(doc, slot), 400000);
+		assert_int_equal(jpath_walker_walk(walker, bytes_str("{\"a\":[7]}"), &doc, &e), RC_OK);
+		assert_int_equal(jpath_rows(doc, slot), 1);
+		assert_int_equal(jpath_get(doc, slot, 0).raw.len, 1);
+	}
+	buf_free(&json);
+	jpath_walker_free(walker);
+	jpath_set_free(set);
+}
+
 int
 main(void)
 {
@@ -508,6 +588,8 @@ main(void)
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_no_paths),
+		cmocka_unit_test(test_walker),
+		cmocka_unit_test(test_walker_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

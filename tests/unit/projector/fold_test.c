@@ -336,6 +336,41 @@ test_laws(void **state UNUSED)
 	}
 }
 
+/* ---- which events a rows line takes ---- */
+
+static void
+test_lines_of_events(void **state UNUSED)
+{
+	static const struct {
+		const char *provider, *lines;
+		const char *rows; /* of: gh thing, gh other, any thing, any other */
+	} cases[] = {
+		{ "github", "-- rows: .\n", "1100" },
+		{ "github", "-- rows: . on thing\n", "1000" },
+		{ "github", "-- rows: . on neither, other\n", "0100" },
+		{ "*", "-- rows: .\n", "1111" },
+		{ "*", "-- rows: . on thing\n", "1010" },
+		{ "zz_forge", "-- rows: .\n", "0000" },
+	};
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		const char *text = arena_printf(a,
+			"-- provider: %s\n-- key: id\n-- kind: fact\n%screate table zz_lines (\n"
+			"\tid bigint primary key -- = @seq\n);\n", cases[i].provider, cases[i].lines);
+		struct catalog c = helper_catalog(text, a);
+		char rows[5] = { 0 };
+		for (size_t k = 0; k < 4; k++) {
+			struct store_record record = helper_record(1, k % 2 == 0 ? "thing" : "other", "{}");
+			struct fold fold;
+			record.event.provider = bytes_str(k < 2 ? "github" : "zz_unknown");
+			fold_events(&c, &record, 1, NULL, a, &fold);
+			assert_int_equal(fold.parked_count, 0);
+			rows[k] = (char)('0' + helper_table(&fold, "zz_lines")->count);
+		}
+		assert_string_equal(rows, cases[i].rows);
+		catalog_free(&c);
+	}
+}
+
 /* ---- single rules ---- */
 
 static struct fold
@@ -599,6 +634,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_laws),
+		cmocka_unit_test(test_lines_of_events),
 		cmocka_unit_test(test_stubs_never_overwrite),
 		cmocka_unit_test(test_tombstones),
 		cmocka_unit_test(test_tombstones_with_conditions),
