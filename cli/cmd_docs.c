@@ -3,6 +3,7 @@
 #include "cli/cmd.h"
 #include "cli/commands.h"
 #include "cli/config.h"
+#include "projector/projector.h"
 
 static int
 run_cli(const struct cli_call *call UNUSED)
@@ -24,6 +25,20 @@ run_config(const struct cli_call *call UNUSED)
 	return printed ? EXIT_DONE : EXIT_FAILED;
 }
 
+static int
+run_schema(const struct cli_call *call UNUSED)
+{
+	struct buf out = buf_new(LIMIT_TEXT_BYTES);
+	struct err e;
+	int code = EXIT_DONE;
+	if (projector_put_schema(&out, &e) != RC_OK)
+		code = cmd_fail(&e);
+	else if (!cmd_print(&out))
+		code = EXIT_FAILED;
+	buf_free(&out);
+	return code;
+}
+
 const struct cli_command cmd_docs_cli = {
 	.name = "docs cli",
 	.args_help = "",
@@ -36,4 +51,11 @@ const struct cli_command cmd_docs_config = {
 	.args_help = "",
 	.summary = "Print the reference page of the configuration.",
 	.run = run_config,
+};
+
+const struct cli_command cmd_docs_schema = {
+	.name = "docs schema",
+	.args_help = "",
+	.summary = "Print the reference page of the tables and their columns.",
+	.run = run_schema,
 };

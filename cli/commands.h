@@ -11,6 +11,7 @@
 	X(config_show)                                                                             \
 	X(docs_cli)                                                                                \
 	X(docs_config)                                                                             \
+	X(docs_schema)                                                                             \
 	X(ingest)                                                                                  \
 	X(log_archive)                                                                             \
 	X(log_backup)                                                                              \

@@ -473,3 +473,15 @@ pg_put_identifier(struct buf *out, const char *name)
 	}
 	buf_put_char(out, '"');
 }
+
+void
+pg_put_literal(struct buf *out, const char *text)
+{
+	buf_put_char(out, '\'');
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p == '\'')
+			buf_put_char(out, '\'');
+		buf_put_char(out, *p);
+	}
+	buf_put_char(out, '\'');
+}

@@ -141,4 +141,8 @@ struct pg_param pg_param_bytea(const void *data, size_t len);
 /* Appends an SQL identifier in double quotes. */
 void pg_put_identifier(struct buf *out, const char *name);
 
+/* Appends a text in single quotes, for statements that take no parameters; the server's
+ * standard_conforming_strings is on. */
+void pg_put_literal(struct buf *out, const char *text);
+
 #endif

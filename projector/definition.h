@@ -20,6 +20,7 @@
  *   create table users (
  *       login text, -- = login             column of the group "core"
  *       email text, -- full = email        column of the group "full"
+ *       name  text, -- full = name -- what it is, for who reads the table
  *
  * An expression is a list of alternatives, tried in order: [CONDITION and ... =>] OPERAND | ...
  *   a.b.c       path in the row's object          $.a.b     path in the whole document
@@ -104,7 +105,16 @@ struct column {
 	bool key;
 	size_t group; /* index into groups; of no meaning for keys and facts */
 	struct expression value;
+	const char *source; /* the expression as written */
+	const char *about;  /* what the file says of it, or NULL */
 };
+
+/* A column that PostgreSQL fills: generated from the others. */
+struct generated_column {
+	const char *name, *sql_type, *about;
+};
+
+#define GENERATED_MAX 8
 
 struct rows_constant {
 	const char *name, *value;
@@ -147,9 +157,12 @@ struct definition {
 	const char *view;     /* "gh.users" */
 	const char *provider; /* "github" or "*" */
 	const char *ddl;      /* the whole file */
+	const char *about;    /* the first paragraph of its head, or "" */
 	enum definition_kind kind;
 	struct column *columns;
 	size_t column_count;
+	struct generated_column generated[GENERATED_MAX];
+	size_t generated_count;
 	const char *groups[GROUPS_MAX]; /* groups[0] is "core" */
 	size_t group_anchor[GROUPS_MAX]; /* the column whose expression tells the group */
 	size_t group_count;
@@ -165,19 +178,19 @@ struct definition {
 	size_t action_index;  /* the path operand $.action, for tombstones */
 };
 
-/* Reads a projection file. Everything lives in a; file and text are borrowed as long.
+/* Reads a projection file. Errors name file, line and column. Everything lives in a; file and text are borrowed as long.
  * RC_INVALID: the message names file, line, what is wrong and what is expected. */
 enum rc definition_parse(const char *file, const char *text, struct arena *a, struct definition *d,
 	struct err *e) MUST_CHECK;
 
 /* Parses one expression; exported for definition.c and its tests. *operand_count is the next free index
- * of path operands and is moved on. */
+ * of path operands and is moved on. After an error *wrong is the piece of text that it is about, in a. */
 enum rc expression_parse(const char *text, struct arena *a, size_t *operand_count,
-	struct expression *out, struct err *e) MUST_CHECK;
+	struct expression *out, const char **wrong, struct err *e) MUST_CHECK;
 
-/* Parses one condition: OPERAND or OPERAND='TEXT'. */
+/* Parses one condition, OPERAND or OPERAND='TEXT', likewise. */
 enum rc condition_parse(const char *text, struct arena *a, size_t *operand_count,
-	struct condition *out, struct err *e) MUST_CHECK;
+	struct condition *out, const char **wrong, struct err *e) MUST_CHECK;
 
 /* Whether the extractor (event/jpath.h) takes this path. */
 bool path_is_valid(const char *path);

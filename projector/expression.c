@@ -112,9 +112,11 @@ after_parse(const char *text, struct arena *a, size_t *operand_count, struct ope
 }
 
 static enum rc
-operand_parse(const char *text, struct arena *a, size_t *operand_count, struct operand *out, struct err *e)
+operand_parse(const char *text, struct arena *a, size_t *operand_count, struct operand *out,
+	const char **wrong, struct err *e)
 {
 	size_t len = strlen(text);
+	*wrong = text;
 	*out = (struct operand){ .text = text };
 	if (strcmp(text, "null") == 0) {
 		out->kind = OPERAND_NULL;
@@ -159,9 +161,10 @@ operand_parse(const char *text, struct arena *a, size_t *operand_count, struct o
 
 enum rc
 condition_parse(const char *text, struct arena *a, size_t *operand_count, struct condition *out,
-	struct err *e)
+	const char **wrong, struct err *e)
 {
 	out->equals = NULL;
+	*wrong = text;
 	const char *equals = find_token(text, "=");
 	const char *end = equals == NULL ? text + strlen(text) : equals;
 	if (equals != NULL) {
@@ -171,13 +174,14 @@ condition_parse(const char *text, struct arena *a, size_t *operand_count, struct
 				"the right side of '%s' must be a text in single quotes", text);
 		out->equals = unquoted(value, a);
 	}
-	return operand_parse(trimmed(text, end, a), a, operand_count, &out->operand, e);
+	return operand_parse(trimmed(text, end, a), a, operand_count, &out->operand, wrong, e);
 }
 
 static enum rc
 alternative_parse(const char *text, struct arena *a, size_t *operand_count, struct alternative *out,
-	struct err *e)
+	const char **wrong, struct err *e)
 {
+	*wrong = text;
 	*out = (struct alternative){ .condition_count = 0 };
 	const char *arrow = find_token(text, "=>");
 	if (arrow != NULL) {
@@ -189,19 +193,19 @@ alternative_parse(const char *text, struct arena *a, size_t *operand_count, stru
 					"more than %d conditions in '%s'", CONDITIONS_MAX, text);
 			char *one = trimmed(p, and == NULL ? p + strlen(p) : and, a);
 			enum rc rc = condition_parse(one, a, operand_count,
-				&out->conditions[out->condition_count++], e);
+				&out->conditions[out->condition_count++], wrong, e);
 			if (rc != RC_OK)
 				return rc;
 			p = and == NULL ? NULL : and + strlen(" and ");
 		}
 		text = arrow + 2;
 	}
-	return operand_parse(trimmed(text, text + strlen(text), a), a, operand_count, &out->operand, e);
+	return operand_parse(trimmed(text, text + strlen(text), a), a, operand_count, &out->operand, wrong, e);
 }
 
 enum rc
 expression_parse(const char *text, struct arena *a, size_t *operand_count, struct expression *out,
-	struct err *e)
+	const char **wrong, struct err *e)
 {
 	size_t max = 1;
 	for (const char *p = text; *p != '\0'; p++)
@@ -211,7 +215,7 @@ expression_parse(const char *text, struct arena *a, size_t *operand_count, struc
 	for (const char *p = text; p != NULL;) {
 		const char *bar = find_token(p, "|");
 		char *one = trimmed(p, bar == NULL ? p + strlen(p) : bar, a);
-		enum rc rc = alternative_parse(one, a, operand_count, &out->alternatives[out->count++], e);
+		enum rc rc = alternative_parse(one, a, operand_count, &out->alternatives[out->count++], wrong, e);
 		if (rc != RC_OK)
 			return rc;
 		p = bar == NULL ? NULL : bar + 1;

@@ -40,13 +40,12 @@ generation_setup(struct pg *pg, struct err *e)
 		return rc;
 	struct pg_result *found = NULL;
 	rc = pg_query(pg, "select to_regclass('hooklog.schema_steps') is not null", NULL, 0, &found, e);
-	if (rc == RC_OK && strcmp(pg_field(found, 0, 0), "t") != 0)
-		rc = pg_exec(pg,
-			"create schema if not exists hooklog;"
-			"create table hooklog.schema_steps (step integer primary key,"
-			" applied_at timestamptz not null default now())",
-			e);
+	bool bare = rc == RC_OK && strcmp(pg_field(found, 0, 0), "t") != 0;
 	pg_result_free(found);
+	for (size_t i = 0; i < sql_file_count && rc == RC_OK && bare; i++) {
+		if (strcmp(sql_files[i].path, "sql/control/0000_steps.sql") == 0)
+			rc = pg_exec(pg, sql_files[i].text, e);
+	}
 	for (size_t i = 0; i < sql_file_count && rc == RC_OK; i++) {
 		if (strncmp(sql_files[i].path, "sql/control/", 12) == 0)
 			rc = apply_step(pg, sql_files[i].path, sql_files[i].text, e);

@@ -184,4 +184,7 @@ enum rc projector_as_of(const struct projector_options *o, uint64_t seq, const c
 enum rc projector_check(const char *definitions_dir, const char *only_table, bool sql, struct buf *out,
 	struct err *e) MUST_CHECK;
 
+/* Appends the reference page of all built-in tables and views. */
+enum rc projector_put_schema(struct buf *out, struct err *e) MUST_CHECK;
+
 #endif

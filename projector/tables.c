@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/limits.h"
+#include "projector/comments.h"
 #include "projector/tables.h"
 
 /* The columns every entity has behind its own, in the order of the upsert's parameters. The version
@@ -62,14 +63,45 @@ array_type(enum column_type type)
 	}
 }
 
+static bool
+has_full_group(const struct definition *d)
+{
+	bool has = false;
+	for (size_t g = 1; g < d->group_count; g++)
+		has = has || strcmp(d->groups[g], "full") == 0;
+	return has;
+}
+
+void
+tables_each_book_column(const struct definition *d,
+	void (*fn)(const char *name, const char *sql_type, void *context), void *context)
+{
+	static const char *const parts[] = { "at", "rank", "seq" };
+	static const char *const types[] = { "timestamptz", "smallint", "bigint" };
+	if (d->kind == DEFINITION_FACT)
+		return;
+	for (size_t i = 0; i < COUNT_OF(book_columns); i++)
+		fn(book_columns[i].name, book_columns[i].sql_type, context);
+	for (size_t i = 0; i < 3 * version_count(d); i++) {
+		struct buf name = buf_new(256);
+		put_version_name(&name, d, i / 3, parts[i % 3]);
+		fn(buf_cstr(&name), types[i % 3], context);
+		buf_free(&name);
+	}
+	if (has_full_group(d))
+		fn("partial", "boolean", context);
+}
+
 void
 tables_put_create(struct buf *out, const struct definition *d, const char *schema)
 {
 	buf_put_str(out, "set local search_path = ");
 	pg_put_identifier(out, schema);
 	buf_printf(out, ";\n%s\n", d->ddl);
-	if (d->kind == DEFINITION_FACT)
+	if (d->kind == DEFINITION_FACT) {
+		comments_put(out, d, schema);
 		return;
+	}
 	buf_printf(out, "alter table %s", d->table);
 	for (size_t i = 0; i < COUNT_OF(book_columns); i++)
 		buf_printf(out, "%s\n\tadd column %s %s%s", i == 0 ? "" : ",", book_columns[i].name,
@@ -89,6 +121,7 @@ tables_put_create(struct buf *out, const struct definition *d, const char *schem
 				",\n\tadd column partial boolean generated always as (full_version_seq = 0) stored");
 	}
 	buf_put_str(out, ";\n");
+	comments_put(out, d, schema);
 }
 
 /* "(prefix.a_at, prefix.a_rank, prefix.a_seq)" */
@@ -258,6 +291,8 @@ tables_put_view(struct buf *out, const char *view, const char *schema, const cha
 		";\nselect hooklog.show_table(to_regclass('\"%s\".\"%s\"'), '\"%s\".\"%s\"', "
 		"'\"%s\".\"%s\"');\n",
 		buf_cstr(&view_schema), dot + 1, buf_cstr(&view_schema), dot + 1, schema, table);
+	buf_printf(out, "select hooklog.copy_comments('\"%s\".\"%s\"', '\"%s\".\"%s\"');\n",
+		buf_cstr(&view_schema), dot + 1, schema, table);
 	buf_free(&view_schema);
 }
 

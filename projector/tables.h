@@ -8,13 +8,17 @@
 /* The SQL that hooklog makes from a definition: the bookkeeping columns behind the declared ones, the
  * upsert of a folded batch, the stable view; and binding a folded table to the upsert's parameters. */
 
-/* Appends what makes the table in schema: the file's own SQL, then the bookkeeping columns. */
+/* Appends what makes the table in schema: the file's own SQL, the bookkeeping columns, the comments. */
 void tables_put_create(struct buf *out, const struct definition *d, const char *schema);
 
 /* Appends the names of all columns we write, in the order in which upsert and COPY have them; the second
  * only those behind the declared ones, each with ", " in front. */
 void tables_put_columns(struct buf *out, const struct definition *d);
 void tables_put_book_columns(struct buf *out, const struct definition *d);
+
+/* Calls fn for each column that hooklog adds to the table, those that PostgreSQL generates too. */
+void tables_each_book_column(const struct definition *d,
+	void (*fn)(const char *name, const char *sql_type, void *context), void *context);
 
 /* Appends the upsert: INSERT ... SELECT FROM unnest of one array per parameter, ON CONFLICT by version per
  * column group. types gets the parameters' types, at least TABLES_PARAMS_MAX entries; returns their

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/limits.h"
+#include "projector/comments.h"
 #include "projector/views.h"
 #include "sql/sql.h"
 
@@ -40,7 +41,7 @@ views_drop(struct pg *pg, struct err *e)
 enum rc
 views_install(struct pg *pg, struct err *e)
 {
-	struct buf sql = buf_new(LIMIT_CONFIG_FILE_BYTES);
+	struct buf sql = buf_new(LIMIT_CONFIG_FILE_BYTES), about = buf_new(LIMIT_CONFIG_FILE_BYTES);
 	enum rc rc = RC_OK;
 	for (size_t i = 0; i < sql_file_count && rc == RC_OK; i++) {
 		struct bytes name = view_name(&sql_files[i]);
@@ -50,6 +51,11 @@ views_install(struct pg *pg, struct err *e)
 		buf_clear(&sql);
 		buf_printf(&sql, "create schema if not exists %.*s;\ndo $install$ begin\n%s\n",
 			(int)(dot - name.data), (const char *)name.data, sql_files[i].text);
+		buf_clear(&about);
+		comments_put_prose(&about, sql_files[i].text);
+		buf_printf(&sql, "comment on view %.*s is ", (int)name.len, (const char *)name.data);
+		pg_put_literal(&sql, buf_cstr(&about));
+		buf_put_str(&sql, ";\n");
 		/* An operator's projection may have taken the place of a built-in one. */
 		buf_printf(&sql,
 			"exception when undefined_table or undefined_column or undefined_function then\n"
@@ -60,5 +66,6 @@ views_install(struct pg *pg, struct err *e)
 			err_wrap(e, "%s", sql_files[i].path);
 	}
 	buf_free(&sql);
+	buf_free(&about);
 	return rc;
 }

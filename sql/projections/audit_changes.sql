@@ -9,12 +9,12 @@ create table audit_changes (
 	seq            bigint primary key, -- = @seq
 	received_at    timestamptz not null, -- = @received_at
 	event          text not null, -- = @event
-	action         text, -- = action | status
+	action         text, -- = action | status -- what was done
 	repo_id        bigint, -- = repository.id
 	org_id         bigint, -- = organization.id
 	sender_id      bigint, -- = sender.id
-	target_user_id bigint, -- = blocked_user.id
-	changes        jsonb -- = changes
+	target_user_id bigint, -- = blocked_user.id -- whom it is about, where it is about a user
+	changes        jsonb -- = changes -- the event's object of changes
 );
 
 create index audit_changes_org on audit_changes (org_id, seq);

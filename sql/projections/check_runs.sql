@@ -12,19 +12,19 @@ create table check_runs (
 	repo_id           bigint, -- = $.repository.id
 	name              text, -- = name
 	head_sha          text, -- = head_sha
-	external_id       text, -- = external_id
+	external_id       text, -- = external_id -- the app's own id of it
 	status            text, -- = status
 	conclusion        text, -- = conclusion
 	html_url          text, -- = html_url
-	details_url       text, -- = details_url
+	details_url       text, -- = details_url -- the app's page of it
 	started_at        timestamptz, -- = started_at
 	completed_at      timestamptz, -- = completed_at
 	check_suite_id    bigint, -- full = check_suite.id
 	app_id            bigint, -- full = app.id
 	app_slug          text, -- full = app.slug
-	output_title      text, -- full = output.title
-	output_summary    text, -- full = output.summary
-	annotations_count bigint, -- full = output.annotations_count
+	output_title      text, -- full = output.title -- title of what it found
+	output_summary    text, -- full = output.summary -- what it found, in Markdown
+	annotations_count bigint, -- full = output.annotations_count -- remarks on lines
 	pull_request_ids  bigint[], -- full = list(pull_requests[].id)
 	deployment_id     bigint -- full = deployment.id
 );

@@ -9,10 +9,10 @@
 create table check_suites (
 	id               bigint primary key,
 	repo_id          bigint, -- = $.repository.id
-	head_branch      text, -- = head_branch
+	head_branch      text, -- = head_branch -- branch it checked
 	head_sha         text, -- = head_sha
-	before_sha       text, -- = before
-	after_sha        text, -- = after
+	before_sha       text, -- = before -- commit the push moved from
+	after_sha        text, -- = after -- commit the push moved to
 	status           text, -- = status
 	conclusion       text, -- = conclusion
 	app_id           bigint, -- = app.id
@@ -20,8 +20,8 @@ create table check_suites (
 	pull_request_ids bigint[], -- = list(pull_requests[].id)
 	created_at       timestamptz, -- = created_at
 	updated_at       timestamptz, -- = updated_at
-	check_run_count  bigint, -- full = latest_check_runs_count
-	rerequestable    boolean -- full = rerequestable
+	check_run_count  bigint, -- full = latest_check_runs_count -- checks in it
+	rerequestable    boolean -- full = rerequestable -- it can be asked for again
 );
 
 create index check_suites_repo on check_suites (repo_id, created_at);

@@ -8,8 +8,8 @@ create table collaborators (
 	repo_id    bigint not null, -- = repository.id
 	user_id    bigint not null, -- = member.id
 	sender_id  bigint, -- = sender.id
-	permission text, -- permission = changes.permission.to | changes.role_name.to
-	role_name  text, -- permission = changes.role_name.to | changes.permission.to
+	permission text, -- permission = changes.permission.to | changes.role_name.to -- what the user may do, once it was changed
+	role_name  text, -- permission = changes.role_name.to | changes.permission.to -- name of the role, once it was changed
 	primary key (repo_id, user_id)
 );
 

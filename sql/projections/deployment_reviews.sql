@@ -9,15 +9,15 @@
 create table deployment_reviews (
 	seq             bigint primary key, -- = @seq
 	received_at     timestamptz not null, -- = @received_at
-	kind            text, -- = :kind
+	kind            text, -- = :kind -- review (by people) or protection_rule (by apps)
 	repo_id         bigint, -- = repository.id
 	workflow_run_id bigint, -- = workflow_run.id
 	deployment_id   bigint, -- = deployment.id
 	environment     text, -- = environment | workflow_job_run.environment
 	action          text, -- = action
-	approver_id     bigint, -- = approver.id
-	requestor_id    bigint, -- = requestor.id
-	comment         text, -- = comment
+	approver_id     bigint, -- = approver.id -- who approved or rejected: gh.users.id
+	requestor_id    bigint, -- = requestor.id -- who asked: gh.users.id
+	comment         text, -- = comment -- what the approver wrote
 	sender_id       bigint -- = sender.id
 );
 

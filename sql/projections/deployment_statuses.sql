@@ -8,14 +8,14 @@ create table deployment_statuses (
 	id              bigint primary key,
 	deployment_id   bigint, -- = $.deployment.id
 	repo_id         bigint, -- = $.repository.id
-	state           text, -- = state
+	state           text, -- = state -- pending, queued, in_progress, success, failure, error, inactive
 	environment     text, -- = environment
 	description     text, -- = description
 	creator_id      bigint, -- = creator.id
-	target_url      text, -- = target_url
-	log_url         text, -- = log_url
-	environment_url text, -- = environment_url
-	check_run_id    bigint, -- = $.check_run.id
+	target_url      text, -- = target_url -- page of who reports
+	log_url         text, -- = log_url -- page of its log
+	environment_url text, -- = environment_url -- where to see what was deployed
+	check_run_id    bigint, -- = $.check_run.id -- gh.check_runs.id
 	workflow_run_id bigint, -- = $.workflow_run.id
 	created_at      timestamptz, -- = created_at
 	updated_at      timestamptz -- = updated_at

@@ -9,14 +9,14 @@ create table deployments (
 	id                     bigint primary key,
 	repo_id                bigint, -- = $.repository.id
 	sha                    text, -- = sha
-	ref                    text, -- = ref
-	task                   text, -- = task
+	ref                    text, -- = ref -- branch, tag or commit that was asked for
+	task                   text, -- = task -- what is done, mostly deploy
 	environment            text, -- = environment
-	original_environment   text, -- = original_environment
+	original_environment   text, -- = original_environment -- environment that was first asked for
 	description            text, -- = description
-	payload                jsonb, -- = payload
-	transient_environment  boolean, -- = transient_environment
-	production_environment boolean, -- = production_environment
+	payload                jsonb, -- = payload -- what the creator attached
+	transient_environment  boolean, -- = transient_environment -- the environment goes away again
+	production_environment boolean, -- = production_environment -- users work with it
 	creator_id             bigint, -- = creator.id
 	created_at             timestamptz, -- = created_at
 	updated_at             timestamptz, -- = updated_at

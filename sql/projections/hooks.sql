@@ -8,13 +8,13 @@
 -- delete: meta.deleted
 create table hooks (
 	id           bigint primary key,
-	type         text, -- = type
+	type         text, -- = type -- Repository, Organization, App, ...
 	name         text, -- = name
-	active       boolean, -- = active
-	events       text[], -- = events
-	url          text, -- = config.url
-	content_type text, -- = config.content_type
-	insecure_ssl text, -- = config.insecure_ssl
+	active       boolean, -- = active -- it sends
+	events       text[], -- = events -- types of events it asks for
+	url          text, -- = config.url -- where it sends to
+	content_type text, -- = config.content_type -- json or form
+	insecure_ssl text, -- = config.insecure_ssl -- 1: certificates are not checked
 	app_id       bigint, -- = app_id
 	repo_id      bigint, -- = $.repository.id
 	org_id       bigint, -- = $.organization.id

@@ -14,8 +14,8 @@ create table labels (
 	repo_id     bigint, -- = $.repository.id
 	node_id     text, -- = node_id
 	name        text, -- = name
-	color       text, -- = color
-	is_default  boolean, -- = default
+	color       text, -- = color -- six hexadecimal digits
+	is_default  boolean, -- = default -- one of those every repository starts with
 	description text, -- full = description
 	url         text -- = url
 );

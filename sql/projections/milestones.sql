@@ -16,10 +16,10 @@ create table milestones (
 	description   text, -- = description
 	state         text, -- = state
 	creator_id    bigint, -- = creator.id
-	open_issues   bigint, -- = open_issues
-	closed_issues bigint, -- = closed_issues
+	open_issues   bigint, -- = open_issues -- number of open issues, as last told
+	closed_issues bigint, -- = closed_issues -- number of closed issues, as last told
 	html_url      text, -- = html_url
-	due_on        timestamptz, -- = due_on
+	due_on        timestamptz, -- = due_on -- when it is due
 	created_at    timestamptz, -- = created_at
 	updated_at    timestamptz, -- = updated_at
 	closed_at     timestamptz -- = closed_at

@@ -7,7 +7,7 @@
 create table org_members (
 	org_id  bigint not null, -- = organization.id
 	user_id bigint not null, -- = membership.user.id
-	role    text, -- = membership.role
+	role    text, -- = membership.role -- role in the organization: admin, member, ...
 	state   text, -- = membership.state
 	primary key (org_id, user_id)
 );

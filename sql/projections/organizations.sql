@@ -61,7 +61,7 @@ create table organizations (
 	id          bigint primary key,
 	login       text, -- = login
 	node_id     text, -- = node_id
-	avatar_url  text, -- = avatar_url
+	avatar_url  text, -- = avatar_url -- picture
 	description text -- full = description
 ) with (fillfactor = 80);
 

@@ -9,10 +9,10 @@ create table page_builds (
 	id          bigint primary key,
 	repo_id     bigint, -- = repository.id
 	status      text, -- = build.status
-	error       text, -- = build.error.message
-	pusher_id   bigint, -- = build.pusher.id
+	error       text, -- = build.error.message -- why it failed
+	pusher_id   bigint, -- = build.pusher.id -- who pushed: gh.users.id
 	commit_sha  text, -- = build.commit
-	duration_ms bigint, -- = build.duration
+	duration_ms bigint, -- = build.duration -- how long it took
 	created_at  timestamptz, -- = build.created_at
 	updated_at  timestamptz -- = build.updated_at
 );

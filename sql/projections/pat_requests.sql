@@ -10,16 +10,16 @@ create table pat_requests (
 	id                   bigint primary key,
 	org_id               bigint, -- = $.organization.id
 	owner_id             bigint, -- = owner.id
-	state                text, -- = $.action
+	state                text, -- = $.action -- pending, approved, denied or cancelled
 	sender_id            bigint, -- = $.sender.id
-	token_id             bigint, -- = token_id
-	token_name           text, -- = token_name
-	repository_selection text, -- = repository_selection
-	repository_ids       bigint[], -- = list(repositories[].id)
-	permissions_added    jsonb, -- = permissions_added
-	permissions_upgraded jsonb, -- = permissions_upgraded
-	permissions_result   jsonb, -- = permissions_result
-	token_expired        boolean, -- = token_expired
-	token_expires_at     timestamptz, -- = token_expires_at
+	token_id             bigint, -- = token_id -- the token
+	token_name           text, -- = token_name -- name of the token
+	repository_selection text, -- = repository_selection -- all or selected
+	repository_ids       bigint[], -- = list(repositories[].id) -- repositories it is for: gh.repositories.id
+	permissions_added    jsonb, -- = permissions_added -- permissions that are new
+	permissions_upgraded jsonb, -- = permissions_upgraded -- permissions that grow
+	permissions_result   jsonb, -- = permissions_result -- permissions it would have
+	token_expired        boolean, -- = token_expired -- the token has expired
+	token_expires_at     timestamptz, -- = token_expires_at -- when the token expires
 	created_at           timestamptz -- = created_at
 );

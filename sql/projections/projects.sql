@@ -14,8 +14,8 @@ create table projects (
 	creator_id        bigint, -- = creator.id
 	title             text, -- = title
 	description       text, -- = description
-	short_description text, -- = short_description
-	public            boolean, -- = public
+	short_description text, -- = short_description -- description in a sentence
+	public            boolean, -- = public -- open to everybody
 	state             text, -- = state
 	created_at        timestamptz, -- = created_at
 	updated_at        timestamptz, -- = updated_at

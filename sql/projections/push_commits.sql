@@ -9,7 +9,7 @@ create table push_commits (
 	position    bigint not null, -- = @position
 	repo_id     bigint, -- = $.repository.id
 	sha         text, -- = id
-	is_distinct boolean, -- = distinct
+	is_distinct boolean, -- = distinct -- not seen on another branch before
 	primary key (seq, position)
 );
 

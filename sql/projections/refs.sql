@@ -9,13 +9,13 @@
 -- delete: delete, push where deleted='true'
 create table refs (
 	repo_id       bigint not null, -- = repository.id
-	kind          text not null, -- = ref_type | :kind
-	name          text not null, -- = after(ref,'refs/heads/') | after(ref,'refs/tags/') | ref
+	kind          text not null, -- = ref_type | :kind -- branch or tag
+	name          text not null, -- = after(ref,'refs/heads/') | after(ref,'refs/tags/') | ref -- without refs/heads/
 	sender_id     bigint, -- = sender.id
 	created_at    timestamptz, -- created = master_branch => @received_at | created='true' => @received_at
-	head_sha      text, -- head = deleted='true' => null | after
-	last_push_seq bigint, -- head = @seq
-	last_forced   boolean, -- head = forced
+	head_sha      text, -- head = deleted='true' => null | after -- commit the last push moved it to; null: deleted
+	last_push_seq bigint, -- head = @seq -- event of that push
+	last_forced   boolean, -- head = forced -- that push was forced
 	primary key (repo_id, kind, name)
 );
 

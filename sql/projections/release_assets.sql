@@ -10,15 +10,15 @@ create table release_assets (
 	id             bigint primary key,
 	release_id     bigint, -- = $.release.id
 	repo_id        bigint, -- = $.repository.id
-	name           text, -- = name
-	label          text, -- = label
-	content_type   text, -- = content_type
+	name           text, -- = name -- name of the file
+	label          text, -- = label -- label instead of the name
+	content_type   text, -- = content_type -- media type
 	state          text, -- = state
-	size           bigint, -- = size
-	digest         text, -- = digest
-	download_count bigint, -- = download_count
-	uploader_id    bigint, -- = uploader.id
-	download_url   text, -- = browser_download_url
+	size           bigint, -- = size -- bytes
+	digest         text, -- = digest -- hash of the file
+	download_count bigint, -- = download_count -- downloads, as last told
+	uploader_id    bigint, -- = uploader.id -- who uploaded it: gh.users.id
+	download_url   text, -- = browser_download_url -- where to get it
 	created_at     timestamptz, -- = created_at
 	updated_at     timestamptz -- = updated_at
 );

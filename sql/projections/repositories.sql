@@ -44,22 +44,22 @@ create table repositories (
 	owner_id       bigint, -- full = owner.id
 	org_id         bigint, -- full = owner.type='Organization' => owner.id
 	description    text, -- full = description
-	visibility     text, -- full = visibility
-	archived       boolean, -- full = archived
-	disabled       boolean, -- full = disabled
-	is_template    boolean, -- full = is_template
-	fork           boolean, -- full = fork
-	default_branch text, -- full = default_branch
-	language       text, -- full = language
-	license        text, -- full = license.spdx_id
-	topics         text[], -- full = topics
-	stars          bigint, -- full = stargazers_count
-	forks          bigint, -- full = forks_count
-	open_issues    bigint, -- full = open_issues_count
-	size_kb        bigint, -- full = size
+	visibility     text, -- full = visibility -- public, private or internal
+	archived       boolean, -- full = archived -- nobody can write any more
+	disabled       boolean, -- full = disabled -- GitHub has disabled it
+	is_template    boolean, -- full = is_template -- others can be made from it
+	fork           boolean, -- full = fork -- it is a fork
+	default_branch text, -- full = default_branch -- branch that is shown first
+	language       text, -- full = language -- main language
+	license        text, -- full = license.spdx_id -- SPDX id
+	topics         text[], -- full = topics -- topics
+	stars          bigint, -- full = stargazers_count -- as last told; not counted
+	forks          bigint, -- full = forks_count -- as last told; not counted
+	open_issues    bigint, -- full = open_issues_count -- open issues and pull requests, as last told
+	size_kb        bigint, -- full = size -- kilobytes
 	html_url       text, -- full = html_url
 	created_at     timestamptz, -- full = created_at
-	pushed_at      timestamptz -- full = pushed_at
+	pushed_at      timestamptz -- full = pushed_at -- when somebody last pushed
 ) with (fillfactor = 80);
 
 create index repositories_full_name on repositories (full_name);

@@ -8,9 +8,9 @@ create table repository_dispatches (
 	seq            bigint primary key, -- = @seq
 	received_at    timestamptz not null, -- = @received_at
 	repo_id        bigint, -- = repository.id
-	event_type     text, -- = action
-	branch         text, -- = branch
-	client_payload jsonb, -- = client_payload
+	event_type     text, -- = action -- what the sender called it
+	branch         text, -- = branch -- branch it is for
+	client_payload jsonb, -- = client_payload -- what the sender attached
 	sender_id      bigint -- = sender.id
 );
 

@@ -10,10 +10,10 @@ create table review_threads (
 	pull_request_id bigint, -- = $.pull_request.id
 	repo_id         bigint, -- = $.repository.id
 	number          bigint, -- = $.pull_request.number
-	comment_ids     bigint[], -- = list(comments[].id)
-	is_resolved     boolean, -- = $.action='resolved' => 'true' | 'false'
-	resolved_at     timestamptz, -- = $.action='resolved' and $.updated_at => $.updated_at | $.action='resolved' => @received_at | null
-	resolved_by_id  bigint -- = $.action='resolved' => $.sender.id | null
+	comment_ids     bigint[], -- = list(comments[].id) -- gh.comments.id of the kind review
+	is_resolved     boolean, -- = $.action='resolved' => 'true' | 'false' -- it is resolved
+	resolved_at     timestamptz, -- = $.action='resolved' and $.updated_at => $.updated_at | $.action='resolved' => @received_at | null -- when it was resolved
+	resolved_by_id  bigint -- = $.action='resolved' => $.sender.id | null -- who resolved it: gh.users.id
 );
 
 create index review_threads_pull_request on review_threads (pull_request_id);

@@ -9,15 +9,15 @@ create table reviews (
 	pull_request_id    bigint, -- = $.pull_request.id
 	repo_id            bigint, -- = $.repository.id
 	number             bigint, -- = $.pull_request.number
-	state              text, -- = state
+	state              text, -- = state -- approved, changes_requested, commented or dismissed
 	author_id          bigint, -- = user.id
 	author_association text, -- = author_association
 	commit_sha         text, -- = commit_id
 	body               text, -- = body
 	html_url           text, -- = html_url
-	submitted_at       timestamptz, -- = submitted_at
-	dismissed_at       timestamptz, -- dismissal = $.action='dismissed' => $.pull_request.updated_at
-	dismissed_by_id    bigint -- dismissal = $.action='dismissed' => $.sender.id
+	submitted_at       timestamptz, -- = submitted_at -- when it was submitted
+	dismissed_at       timestamptz, -- dismissal = $.action='dismissed' => $.pull_request.updated_at -- when it was dismissed
+	dismissed_by_id    bigint -- dismissal = $.action='dismissed' => $.sender.id -- who dismissed it: gh.users.id
 );
 
 create index reviews_pull_request on reviews (pull_request_id);

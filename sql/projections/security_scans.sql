@@ -12,8 +12,8 @@ create table security_scans (
 	source              text, -- = source
 	started_at          timestamptz, -- = started_at
 	completed_at        timestamptz, -- = completed_at
-	secret_types        text[], -- = secret_types
-	custom_pattern_name text -- = custom_pattern_name
+	secret_types        text[], -- = secret_types -- types it looked for
+	custom_pattern_name text -- = custom_pattern_name -- name of a pattern of your own
 );
 
 create index security_scans_repo on security_scans (repo_id, seq);

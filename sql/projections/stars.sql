@@ -8,7 +8,7 @@
 create table stars (
 	repo_id    bigint not null, -- = repository.id
 	user_id    bigint not null, -- = sender.id
-	starred_at timestamptz, -- = $.action='created' => starred_at
+	starred_at timestamptz, -- = $.action='created' => starred_at -- when it was given
 	primary key (repo_id, user_id)
 );
 

@@ -9,7 +9,7 @@ create table team_repositories (
 	team_id     bigint not null, -- = team.id
 	repo_id     bigint not null, -- = repository.id
 	org_id      bigint, -- = organization.id
-	role_name   text, -- role = repository.role_name
+	role_name   text, -- role = repository.role_name -- role of the team in the repository
 	permissions jsonb, -- permissions = repository.permissions
 	primary key (team_id, repo_id)
 );

@@ -13,13 +13,13 @@ create table teams (
 	name                 text, -- = name
 	org_id               bigint, -- = organization_id | $.organization.id
 	node_id              text, -- = node_id
-	slug                 text, -- = slug
+	slug                 text, -- = slug -- name in URLs
 	description          text, -- = description
-	privacy              text, -- = privacy
-	permission           text, -- = permission
-	notification_setting text, -- = notification_setting
+	privacy              text, -- = privacy -- who can see it
+	permission           text, -- = permission -- what members may do by default
+	notification_setting text, -- = notification_setting -- whether mentions notify
 	html_url             text, -- = html_url
-	parent_id            bigint -- parent = parent.id | parent
+	parent_id            bigint -- parent = parent.id | parent -- team it is part of: gh.teams.id
 );
 
 create index teams_org on teams (org_id);

@@ -165,12 +165,12 @@ create table users (
 	id         bigint primary key,
 	login      text, -- = login
 	node_id    text, -- = node_id
-	type       text, -- = type | members_url => 'Organization'
-	site_admin boolean, -- = site_admin
+	type       text, -- = type | members_url => 'Organization' -- User, Bot, Organization, Mannequin
+	site_admin boolean, -- = site_admin -- works for GitHub
 	html_url   text, -- = html_url
-	name       text, -- full = name
-	email      text, -- full = email
-	is_bot     boolean generated always as (coalesce(type = 'Bot' or login like '%[bot]', false)) stored
+	name       text, -- full = name -- full name; rarely told
+	email      text, -- full = email -- address; rarely told
+	is_bot     boolean generated always as (coalesce(type = 'Bot' or login like '%[bot]', false)) stored -- type Bot, or a login that ends with [bot]
 ) with (fillfactor = 80);
 
 create index users_login on users (login);

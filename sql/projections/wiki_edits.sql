@@ -9,10 +9,10 @@ create table wiki_edits (
 	position    bigint not null, -- = @position
 	received_at timestamptz not null, -- = @received_at
 	repo_id     bigint, -- = $.repository.id
-	page_name   text, -- = page_name
+	page_name   text, -- = page_name -- name of the page
 	title       text, -- = title
-	summary     text, -- = summary
-	action      text, -- = action
+	summary     text, -- = summary -- what it is, in a sentence
+	action      text, -- = action -- created or edited
 	sha         text, -- = sha
 	html_url    text, -- = html_url
 	sender_id   bigint, -- = $.sender.id

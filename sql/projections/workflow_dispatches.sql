@@ -8,9 +8,9 @@ create table workflow_dispatches (
 	seq         bigint primary key, -- = @seq
 	received_at timestamptz not null, -- = @received_at
 	repo_id     bigint, -- = repository.id
-	workflow    text, -- = workflow
+	workflow    text, -- = workflow -- file of the workflow
 	ref         text, -- = ref
-	inputs      jsonb, -- = inputs
+	inputs      jsonb, -- = inputs -- what was filled in
 	sender_id   bigint -- = sender.id
 );
 

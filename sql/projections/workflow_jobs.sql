@@ -9,20 +9,20 @@
 create table workflow_jobs (
 	id                bigint primary key,
 	repo_id           bigint, -- = $.repository.id
-	run_id            bigint, -- = run_id
-	attempt           bigint, -- = run_attempt
+	run_id            bigint, -- = run_id -- gh.workflow_runs.id
+	attempt           bigint, -- = run_attempt -- from 1; running it again raises it
 	name              text, -- = name
-	workflow_name     text, -- = workflow_name
+	workflow_name     text, -- = workflow_name -- name of the workflow
 	status            text, -- = status
 	conclusion        text, -- = conclusion
 	head_branch       text, -- = head_branch
 	head_sha          text, -- = head_sha
-	labels            text[], -- = labels
-	runner_id         bigint, -- = runner_id
-	runner_name       text, -- = runner_name
-	runner_group_id   bigint, -- = runner_group_id
-	runner_group_name text, -- = runner_group_name
-	steps             jsonb, -- = steps
+	labels            text[], -- = labels -- labels a runner must have
+	runner_id         bigint, -- = runner_id -- machine it ran on; null: waiting
+	runner_name       text, -- = runner_name -- name of that machine
+	runner_group_id   bigint, -- = runner_group_id -- group of that machine
+	runner_group_name text, -- = runner_group_name -- name of that group
+	steps             jsonb, -- = steps -- steps, as the forge lists them
 	html_url          text, -- = html_url
 	created_at        timestamptz, -- = created_at
 	started_at        timestamptz, -- = started_at

@@ -11,8 +11,8 @@ create table workflows (
 	repo_id    bigint, -- = $.repository.id
 	node_id    text, -- = node_id
 	name       text, -- = name
-	path       text, -- = path
-	state      text, -- = state
+	path       text, -- = path -- file in the repository
+	state      text, -- = state -- active, disabled, or deleted when its file went
 	html_url   text, -- = html_url
 	created_at timestamptz, -- = created_at
 	updated_at timestamptz -- = updated_at

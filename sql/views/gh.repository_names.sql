@@ -4,3 +4,10 @@ select n.id as repo_id, n.reason, n.old_name, n.new_name, n.full_name as full_na
 	n.received_at as until
 from gh.account_names n
 where n.kind = 'repository';
+comment on column gh.repository_names.repo_id is 'the repository: gh.repositories.id';
+comment on column gh.repository_names.reason is 'rename or transfer';
+comment on column gh.repository_names.old_name is 'name before';
+comment on column gh.repository_names.new_name is 'name since';
+comment on column gh.repository_names.full_name_after is 'owner and name since';
+comment on column gh.repository_names.until_seq is 'event that ended the old name';
+comment on column gh.repository_names.until is 'when it was received';

@@ -13,3 +13,9 @@ cross join lateral (
 ) s
 where s.ended_at is not null and (d.production_environment or d.environment ~* '^prod')
 group by 1, 2;
+comment on column gh_metrics.deployment_weeks.repo_id is 'the repository: gh.repositories.id';
+comment on column gh_metrics.deployment_weeks.week is 'Monday of the week, in UTC';
+comment on column gh_metrics.deployment_weeks.n is 'how many the row is made of';
+comment on column gh_metrics.deployment_weeks.succeeded is 'of these, how many succeeded';
+comment on column gh_metrics.deployment_weeks.failed is 'of these, how many failed';
+comment on column gh_metrics.deployment_weeks.change_failure_rate is 'failed of n';

@@ -13,7 +13,7 @@ select p.id as pull_request_id, p.repo_id, p.number, p.author_id, p.created_at, 
 	f.comments, f.approvals,
 	case when u.is_bot then 'bot' when p.draft and p.closed_at is null then 'draft' end as excluded
 from gh.pull_requests p
-left join gh.users u on u.id = p.author_id
+left join gh.people u on u.user_id = p.author_id
 cross join lateral (select coalesce(p.ready_at, p.created_at) as started_at) s
 cross join lateral (
 	select min(x.at) as first_response_at, min(x.at) filter (where x.is_review) as first_review_at,
@@ -25,7 +25,7 @@ cross join lateral (
 		union all
 		select r.submitted_at, true, false, r.state = 'approved', r.author_id
 		from gh.reviews r where r.pull_request_id = p.id
-	) x left join gh.users a on a.id = x.author_id
+	) x left join gh.people a on a.user_id = x.author_id
 	where x.author_id is distinct from p.author_id and a.is_bot is not true and x.at >= s.started_at
 ) f
 left join lateral (
@@ -35,3 +35,24 @@ left join lateral (
 		select h.head_sha from gh.pull_request_heads h where h.pull_request_id = p.id
 		union select p.head_sha)
 ) w on true;
+comment on column gh_metrics.pull_request_times.pull_request_id is 'gh.pull_requests.id';
+comment on column gh_metrics.pull_request_times.repo_id is 'the repository: gh.repositories.id';
+comment on column gh_metrics.pull_request_times.number is 'number within the repository';
+comment on column gh_metrics.pull_request_times.author_id is 'who wrote it';
+comment on column gh_metrics.pull_request_times.created_at is 'when it was made';
+comment on column gh_metrics.pull_request_times.started_at is 'when the clock starts: it left draft';
+comment on column gh_metrics.pull_request_times.first_authored_at is 'when its first commit known was written';
+comment on column gh_metrics.pull_request_times.first_response_at is 'first comment or review of another person';
+comment on column gh_metrics.pull_request_times.first_review_at is 'first review of another person';
+comment on column gh_metrics.pull_request_times.merged_at is 'when it was merged';
+comment on column gh_metrics.pull_request_times.closed_at is 'when it was closed';
+comment on column gh_metrics.pull_request_times.coding_seconds is 'from the first commit known to when it was made';
+comment on column gh_metrics.pull_request_times.response_seconds is 'from the start to the first response';
+comment on column gh_metrics.pull_request_times.pickup_seconds is 'from the start to the first review';
+comment on column gh_metrics.pull_request_times.review_seconds is 'from the first review to the merge';
+comment on column gh_metrics.pull_request_times.cycle_seconds is 'from the start to the merge';
+comment on column gh_metrics.pull_request_times.lines is 'lines added and removed';
+comment on column gh_metrics.pull_request_times.changed_files is 'files changed';
+comment on column gh_metrics.pull_request_times.comments is 'comments of other people';
+comment on column gh_metrics.pull_request_times.approvals is 'approving reviews';
+comment on column gh_metrics.pull_request_times.excluded is 'why metrics leave it out: bot or draft; null: they do not';

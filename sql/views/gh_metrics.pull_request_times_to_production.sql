@@ -14,3 +14,9 @@ cross join lateral (
 		and (d.production_environment or d.environment ~* '^prod') and s.created_at >= t.merged_at
 ) f
 where t.merged_at is not null and t.excluded is null;
+comment on column gh_metrics.pull_request_times_to_production.pull_request_id is 'gh.pull_requests.id';
+comment on column gh_metrics.pull_request_times_to_production.repo_id is 'the repository: gh.repositories.id';
+comment on column gh_metrics.pull_request_times_to_production.merged_at is 'when it was merged';
+comment on column gh_metrics.pull_request_times_to_production.deployed_at is 'first success in production; null: none';
+comment on column gh_metrics.pull_request_times_to_production.lead_seconds is 'from the first commit known to production';
+comment on column gh_metrics.pull_request_times_to_production.reason is 'why there is none';

@@ -7,3 +7,10 @@ select a.repo_id, a.kind, a.severity, count(*) as n,
 from gh.security_alerts a
 where a.state = 'open'
 group by 1, 2, 3;
+comment on column gh_metrics.security_open.repo_id is 'the repository: gh.repositories.id';
+comment on column gh_metrics.security_open.kind is 'code_scanning, dependabot, secret_scanning or legacy';
+comment on column gh_metrics.security_open.severity is 'low, medium, high or critical';
+comment on column gh_metrics.security_open.n is 'how many the row is made of';
+comment on column gh_metrics.security_open.age_days_median is 'days since they were made, median';
+comment on column gh_metrics.security_open.age_days_p90 is 'the same, 90th percentile';
+comment on column gh_metrics.security_open.oldest_at is 'when the oldest was made';

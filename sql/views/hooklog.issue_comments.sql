@@ -5,3 +5,12 @@ select 'github'::text as provider, c.id, c.repo_id, c.number, c.parent_id as iss
 from gh.comments c
 where c.kind = 'issue' and c.deleted_at is null
 	and not exists (select from gh.issues i where i.id = c.parent_id and i.is_pull_request);
+comment on column hooklog.issue_comments.provider is 'kind of forge, such as github';
+comment on column hooklog.issue_comments.id is 'the forge''s id';
+comment on column hooklog.issue_comments.repo_id is 'the repository: gh.repositories.id';
+comment on column hooklog.issue_comments.number is 'number within the repository';
+comment on column hooklog.issue_comments.issue_id is 'gh.issues.id';
+comment on column hooklog.issue_comments.author_id is 'who wrote it';
+comment on column hooklog.issue_comments.body is 'text';
+comment on column hooklog.issue_comments.created_at is 'when it was made';
+comment on column hooklog.issue_comments.updated_at is 'when it last changed';

@@ -4,3 +4,14 @@ select 'github'::text as provider, i.id, i.repo_id, i.number, i.title, i.state, 
 	i.closed_at, i.last_seq
 from gh.issues i
 where i.is_pull_request is not true and i.deleted_at is null;
+comment on column hooklog.issues.provider is 'kind of forge, such as github';
+comment on column hooklog.issues.id is 'the forge''s id';
+comment on column hooklog.issues.repo_id is 'the repository: gh.repositories.id';
+comment on column hooklog.issues.number is 'number within the repository';
+comment on column hooklog.issues.title is 'title';
+comment on column hooklog.issues.state is 'state';
+comment on column hooklog.issues.author_id is 'who wrote it';
+comment on column hooklog.issues.created_at is 'when it was made';
+comment on column hooklog.issues.updated_at is 'when it last changed';
+comment on column hooklog.issues.closed_at is 'when it was closed';
+comment on column hooklog.issues.last_seq is 'number of the last event that mentioned it';

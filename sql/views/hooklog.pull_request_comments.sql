@@ -12,3 +12,11 @@ union all
 select 'github', 'review', r.id, r.repo_id, r.number, r.author_id, r.body, r.submitted_at
 from gh.reviews r
 where r.body <> '';
+comment on column hooklog.pull_request_comments.provider is 'kind of forge, such as github';
+comment on column hooklog.pull_request_comments.kind is 'conversation, line or review';
+comment on column hooklog.pull_request_comments.id is 'the forge''s id';
+comment on column hooklog.pull_request_comments.repo_id is 'the repository: gh.repositories.id';
+comment on column hooklog.pull_request_comments.number is 'number within the repository';
+comment on column hooklog.pull_request_comments.author_id is 'who wrote it';
+comment on column hooklog.pull_request_comments.body is 'text';
+comment on column hooklog.pull_request_comments.created_at is 'when it was made';

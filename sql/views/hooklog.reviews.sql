@@ -2,3 +2,12 @@
 create or replace view hooklog.reviews as
 select 'github'::text as provider, r.id, r.repo_id, r.pull_request_id, r.number, r.state, r.author_id, r.body, r.submitted_at
 from gh.reviews r;
+comment on column hooklog.reviews.provider is 'kind of forge, such as github';
+comment on column hooklog.reviews.id is 'the forge''s id';
+comment on column hooklog.reviews.repo_id is 'the repository: gh.repositories.id';
+comment on column hooklog.reviews.pull_request_id is 'gh.pull_requests.id';
+comment on column hooklog.reviews.number is 'number within the repository';
+comment on column hooklog.reviews.state is 'state';
+comment on column hooklog.reviews.author_id is 'who wrote it';
+comment on column hooklog.reviews.body is 'text';
+comment on column hooklog.reviews.submitted_at is 'when it was submitted';

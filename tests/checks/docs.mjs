@@ -148,7 +148,7 @@ for (const [name, check] of [['every error has its runbook', runbooks], ['links 
 	});
 }
 
-for (const page of ['cli', 'config']) {
+for (const page of ['cli', 'config', 'schema']) {
 	test(`docs/reference/${page}.md is what the program prints`, async () => {
 		const { stdout } = await runOk(['docs', page]);
 		assert.ok(stdout.length > 500);

@@ -108,7 +108,7 @@ test('a wrong file is named with its line', async (t) => {
 	for (const command of [['run'], ['rebuild'], ['check'], ['status']]) {
 		const refused = await project.run(...command);
 		assert.equal(refused.code, 4, refused.stderr);
-		assert.match(refused.stderr, /titles\.sql:8: .*uuid/);
+		assert.match(refused.stderr, /titles\.sql:8:8: .*uuid/);
 	}
 	assert.equal(await project.value("select count(*) from pg_namespace where nspname = 'hooklog'"), '0');
 });

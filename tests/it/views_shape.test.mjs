@@ -135,6 +135,19 @@ test('deployments to production', async () => {
 	assert.deepEqual(await project.query('select repo_id, week, n, succeeded, failed, change_failure_rate from gh_metrics.deployment_weeks'), [['10', '2026-03-02', '2', '1', '1', '0.5']]);
 });
 
+test('time to restore, and lead times per week', async () => {
+	// The second one failed at 13 and succeeded at 14. Both leads are 14 hours.
+	assert.deepEqual(await project.query('select repo_id, environment, deployment_id, hours from gh_metrics.deployment_recoveries'), [['10', 'Prod-eu', '2', '1']]);
+	assert.deepEqual(await project.query('select repo_id, week, n, excluded_lasting, hours_median, hours_p90 from gh_metrics.recovery_weeks'), [['10', '2026-03-02', '1', '0', '1', '1']]);
+	assert.deepEqual(await project.query('select repo_id, week, n, excluded_not_deployed, hours_median, hours_p90 from gh_metrics.time_to_production_weeks'), [['10', '2026-03-02', '2', '0', '14', '14']]);
+});
+
+test('size and depth of pull requests, and flaky runs', async () => {
+	// 7 lines each; 2 comments of people and none; the run that failed succeeded at its second attempt.
+	assert.deepEqual(await project.query('select lines_median, lines_p90, comments_median, round(comments_p90::numeric, 3) from gh_metrics.pull_request_weeks'), [['7', '7', '1', '1.800']]);
+	assert.deepEqual(await project.query('select workflow_id, flaky from gh_metrics.ci_weeks'), [['900', '1']]);
+});
+
 test('runs of workflows', async () => {
 	// Of three attempts one succeeded, one failed, one was cancelled; they took 1, 2 and 3 hours; one waited an hour.
 	assert.deepEqual(await project.query('select workflow_id, n, succeeded, failed, success_rate, seconds_median / 3600, round((seconds_p90 / 3600)::numeric, 3), queue_seconds_median / 3600, round(rerun_rate::numeric, 3) from gh_metrics.ci_weeks'),
@@ -151,6 +164,73 @@ test('issues: answers and the time they were open', async () => {
 test('open alerts and counts of events', async () => {
 	assert.deepEqual(await project.query("select repo_id, kind, severity, n, oldest_at::text, age_days_median > 0 from gh_metrics.security_open"), [['10', 'dependabot', 'high', '2', '2026-03-02 00:00:00+00', 't']]);
 	assert.deepEqual(await project.query("select source, sum(n), min(first_seq) > 0 from gh_metrics.event_counts where event = 'workflow_run' and action = 'completed' group by 1"), [['gh', '3', 't']]);
+});
+
+test('outages that are one, and outages that last', async () => {
+	const repository = { ...base.repository, id: 20, full_name: 'acme/other' };
+	const report = (id, environment, state, at) => project.send('deployment_status', { sender, repository, action: 'created',
+		deployment: { id, sha: 'd'.repeat(40), environment, created_at: at, updated_at: at }, deployment_status: { id: id * 10, state, created_at: at, updated_at: at } });
+	// Failed at 1 and 3, restored at 7: one outage of 6 hours. Another environment in between does not end it.
+	await report(201, 'prod', 'failure', hour(1));
+	await report(202, 'prod', 'error', hour(3));
+	await report(203, 'prod-2', 'success', hour(4));
+	await report(204, 'prod', 'success', hour(7));
+	// The week after: failed and not yet restored.
+	await report(205, 'prod', 'failure', hour(1, 10));
+	await project.settle();
+	assert.deepEqual(await project.query('select deployment_id, hours from gh_metrics.deployment_recoveries where repo_id = 20 order by 1'), [['201', '6'], ['205', null]]);
+	assert.deepEqual(await project.query('select week, n, excluded_lasting, hours_median from gh_metrics.recovery_weeks where repo_id = 20 order by 1'), [['2026-03-02', '1', '0', '6'], ['2026-03-09', '0', '1', null]]);
+});
+
+test('who is missed most, with what the operator knows of people', async () => {
+	const repository = { ...base.repository, id: 21, full_name: 'acme/third' };
+	const people = [['mona', 'm@x', 4], ['rev', 'r@x', 3], [null, 'Ann@y', 2], [null, 'bo@y', 1], ['helper[bot]', 'h@x', 9]];
+	let n = 0;
+	const commits = people.flatMap(([username, email, count]) => Array.from({ length: count }, () => ({
+		id: String(++n).padStart(40, '0'), tree_id: 't', timestamp: hour(1), author: { name: 'n', email, ...(username ? { username } : {}) }, added: [], removed: [], modified: [] })));
+	await project.send('push', { sender, repository, ref: 'refs/heads/main', before: '0', after: '1', created: false, deleted: false, forced: false, commits, head_commit: null, pusher: { name: 'mona' } });
+	await project.settle();
+	const measured = () => project.query('select quarter, n, excluded_bots, people, absence_factor from gh_metrics.contributor_absence where repo_id = 21');
+	// 4, 3, 2 and 1 of 10: mona alone has 4, with rev it is 7.
+	assert.deepEqual(await measured(), [['2026-01-01', '10', '9', '4', '2']]);
+	// Ann's address is mona's: 6, 3 and 1 of 10.
+	await project.query("insert into hooklog.identities values ('ann@y', 1)");
+	assert.deepEqual(await measured(), [['2026-01-01', '10', '9', '3', '1']]);
+	// mona is a script: 3 and 1 of 4, and 15 left out. What was said of accounts survives a rebuild.
+	await project.query('insert into hooklog.user_overrides (user_id, is_bot) values (1, true)');
+	await project.runOk('rebuild');
+	assert.deepEqual(await measured(), [['2026-01-01', '4', '15', '2', '1']]);
+	// rev and bo are one person.
+	await project.query("delete from hooklog.user_overrides; insert into hooklog.identities values ('bo@y', 4); insert into hooklog.user_overrides values (3, null, 'Rev', 'core'), (4, false, 'Rev', null)");
+	assert.deepEqual(await measured(), [['2026-01-01', '19', '0', '2', '1']]);
+	await project.query('delete from hooklog.user_overrides; delete from hooklog.identities');
+});
+
+// The page is checked against the program by the checks; here the database against the page.
+test('every table, view and column has its comment, and the page says the same', async () => {
+	const page = fs.readFileSync(path.join(root, 'docs/reference/schema.md'), 'utf8');
+	const cells = new Map([...page.matchAll(/^## (\S+\.\S+)\n([^]*?)(?=^## |$(?![^]))/gm)].map(([, name, section]) => [name, section]));
+	const rows = await project.query(`select n.nspname || '.' || c.relname, a.attname, col_description(c.oid, a.attnum), obj_description(c.oid, 'pg_class'), format_type(a.atttypid, a.atttypmod)
+		from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+		where n.nspname in ('gh', 'gh_metrics', 'hooklog') and c.relkind in ('v', 'r') order by 1, a.attnum`);
+	assert.ok(rows.length > 1500, `${rows.length} columns`);
+	const missing = [];
+	const [, books] = /^## Bookkeeping[^\n]*\n([^]*?)^## /m.exec(page);
+	for (const [view, column, comment, about, type] of rows) {
+		const section = cells.get(view);
+		const short = type.replace('timestamp with time zone', 'timestamptz');
+		const written = new RegExp(`^\\| \`${column.replace(/^(?!full_|deleted_)\w+_(version_(at|rank|seq))$/, 'full_$1')}\` \\| (.*) \\|$`, 'm');
+		const [, row] = written.exec(section ?? '') ?? written.exec(books) ?? [];
+		const [said, source] = [row?.split(' | ').at(-1).replaceAll('\\|', '|'), / \| `(.*)` \| /.exec(` | ${row} | `)?.[1].replaceAll('\\|', '|')];
+		if (!comment || !about || !section?.replaceAll('\\|', '|').includes(about) || comment !== (source ? `${said} (${source})` : said)
+			|| (row.split(' | ').length > 1 && row.split(' | ')[0] !== short))
+			missing.push([view, column, comment, row]);
+	}
+	assert.deepEqual(missing.slice(0, 5), []);
+	// Those of the tables themselves, which a reader with rights to them sees.
+	assert.deepEqual(await project.query(`select c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+		where c.relnamespace = (select schema_name from hooklog.generations where status = 'live')::regnamespace and c.relkind = 'r'
+		and (col_description(c.oid, a.attnum) is null or obj_description(c.oid, 'pg_class') is null)`), []);
 });
 
 test('every view of sql/views is there', async () => {

@@ -176,10 +176,11 @@ test_constants_keep_their_spaces(void **state UNUSED)
 	size_t operands = 0;
 	struct expression x;
 	struct condition c;
+	const char *piece;
 	struct err e;
-	assert_int_equal(expression_parse("  ' a '", a, &operands, &x, &e), RC_OK);
+	assert_int_equal(expression_parse("  ' a '", a, &operands, &x, &piece, &e), RC_OK);
 	assert_string_equal(x.alternatives[0].operand.text, " a ");
-	assert_int_equal(condition_parse("x = ' = '", a, &operands, &c, &e), RC_OK);
+	assert_int_equal(condition_parse("x = ' = '", a, &operands, &c, &piece, &e), RC_OK);
 	assert_string_equal(c.equals, " = ");
 	assert_string_equal(c.operand.text, "x");
 }
@@ -269,12 +270,67 @@ test_wrong_files_name_file_and_line(void **state UNUSED)
 		if (rc != RC_INVALID)
 			fail_msg("taken: %s", wrongs[i].text);
 		assert_string_equal(e.id, "config.projection");
-		snprintf(place, sizeof place, "x.sql:%d: ", wrongs[i].line);
+		snprintf(place, sizeof place, "x.sql:%d:", wrongs[i].line);
 		bool there = wrongs[i].line == 0 ? strncmp(e.text, "x.sql:", 6) == 0
 						 : strncmp(e.text, place, strlen(place)) == 0;
 		if (!there || strstr(e.text, wrongs[i].says) == NULL)
 			fail_msg("line %d, '%s' expected: %s", wrongs[i].line, wrongs[i].says, e.text);
 	}
+}
+
+/* Where an editor would put the cursor: on the piece that is wrong. */
+static void
+test_wrong_files_name_the_column(void **state UNUSED)
+{
+	static const struct {
+		const char *text, *place;
+	} rows[] = {
+		{ HEAD "-- version: a b\n" TABLE, "x.sql:3:13: " },
+		{ HEAD "-- rank: state open=1 closed=1001\n" TABLE, "x.sql:3:30: " },
+		{ "-- rows: x on a sometimes\n", "x.sql:1:17: " },
+		{ "-- rows: x where a=b\n", "x.sql:1:18: " },
+		{ HEAD "-- delete: x.deleted, .gone\n" TABLE, "x.sql:3:23: " },
+		{ HEAD "create table t (\n\tid bigint, -- = id\n\tb uuid, -- = b\n);\n", "x.sql:5:4: " },
+		/* In characters, not in bytes. */
+		{ HEAD "create table t (\n\tid bigint, -- = id\n\tb text, -- = '\u00e9' | a..b\n);\n", "x.sql:5:21: " },
+		{ HEAD "create table t (\n\tid bigint, -- = id\n\tb text, -- = c and d='e' => after(f)\n);\n",
+			"x.sql:5:30: " },
+		{ HEAD "create table t (\n\tid bigint, -- = id\n\tb text, -- = :kind\n);\n", "x.sql:5:15: " },
+		{ "-- rows: x\n-- key: id, other\n" TABLE, "x.sql:2:13: " },
+		{ "-- rows: x\n-- key: id, id\n" TABLE, "x.sql:2:9: " },
+		{ HEAD "-- view: users\n" TABLE, "x.sql:3:10: " },
+		{ HEAD, "x.sql:1:1: " },
+	};
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct definition d;
+		struct err e = { 0 };
+		assert_int_equal(definition_parse("x.sql", rows[i].text, a, &d, &e), RC_INVALID);
+		if (strncmp(e.text, rows[i].place, strlen(rows[i].place)) != 0)
+			fail_msg("%s expected: %s", rows[i].place, e.text);
+	}
+}
+
+static void
+test_what_columns_are(void **state UNUSED)
+{
+	struct definition d;
+	parse("-- Things of a shelf,\n-- in no order.\n--\n-- More of them.\n-- key: id\n-- rows: x\n"
+	      "create table t (\n\tid bigint primary key, -- = id -- its number\n"
+	      "\tname text, -- full = a | ' -- ' -- what it is called\n\tb text, -- = b\n"
+	      "\tbig boolean generated always as (id > 9) stored, -- over nine\n"
+	      "\tcheck (id > 0)\n);\n",
+		&d);
+	assert_string_equal(d.about, "Things of a shelf, in no order.");
+	assert_string_equal(d.columns[0].about, "its number");
+	assert_string_equal(d.columns[0].source, "id");
+	assert_string_equal(d.columns[1].about, "what it is called");
+	assert_string_equal(d.columns[1].source, "a | ' -- '");
+	assert_null(d.columns[2].about);
+	assert_int_equal(d.column_count, 3);
+	assert_int_equal(d.generated_count, 1);
+	assert_string_equal(d.generated[0].name, "big");
+	assert_string_equal(d.generated[0].sql_type, "boolean");
+	assert_string_equal(d.generated[0].about, "over nine");
 }
 
 /* What is over a limit is said, never cut off. */
@@ -329,6 +385,8 @@ main(void)
 		cmocka_unit_test(test_events_may_be_listed_without_spaces),
 		cmocka_unit_test(test_constants_keep_their_spaces),
 		cmocka_unit_test(test_wrong_files_name_file_and_line),
+		cmocka_unit_test(test_wrong_files_name_the_column),
+		cmocka_unit_test(test_what_columns_are),
 		cmocka_unit_test(test_limits),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,7 @@
+-- Which of these files were applied. Applied first, whether or not it was before.
+
+create schema if not exists hooklog;
+create table if not exists hooklog.schema_steps (
+	step       integer primary key,
+	applied_at timestamptz not null default now()
+);
