@@ -57,8 +57,9 @@ copy(const struct cli_call *call, bool archive)
 	if (rc == RC_OK)
 		rc = store_reader_open(&r, c.log_dir, &e);
 	if (rc == RC_OK)
-		rc = (archive ? store_archive : store_backup)(
-			r, c.log_dir, dir, show_progress, what, &report, &e);
+		rc = archive ? store_archive(r, c.log_dir, dir, show_progress, what, &report, &e)
+			     : store_backup(r, c.log_dir, dir, cli_option(call, "with-key")->given,
+				       show_progress, what, &report, &e);
 	cmd_progress_end();
 	int code = rc == RC_OK ? put_report(&report, call->json, archive ? "archived" : "backed up")
 			       : cmd_fail(&e);
@@ -93,6 +94,10 @@ const struct cli_command cmd_log_archive = {
 	.run = run_archive,
 };
 
+static const struct cli_option backup_options[] = {
+	{ "with-key", CLI_FLAG, NULL, "the private key that signs checkpoints, too: keep such a backup as a secret" },
+};
+
 const struct cli_command cmd_log_backup = {
 	.name = "log backup",
 	.args_help = "DIR",
@@ -104,8 +109,11 @@ const struct cli_command cmd_log_backup = {
 		   "backup began. The file MANIFEST, written last, names all with sizes and "
 		   "SHA-256; until then\n"
 		   "the backup before is valid. Run again into the same folder it copies what is "
-		   "new. The signing\n"
-		   "key, the sources and their secrets are not part of it (docs/operations.md).\n",
+		   "new. The sources\n"
+		   "and their secrets are not part of it, nor is, without --with-key, the signing key: a log\n"
+		   "restored without it goes on with a new one (docs/operations.md).\n",
+	.options = backup_options,
+	.option_count = COUNT_OF(backup_options),
 	.run = run_backup,
 };
 

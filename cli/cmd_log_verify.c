@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/fs.h"
 #include "base/limits.h"
 #include "cli/cmd.h"
 #include "cli/commands.h"
@@ -7,12 +8,14 @@
 
 /* Findings the JSON report lists; further ones are only counted. */
 #define LISTED_MAX 1000
+#define NOTED_BYTES_MAX ((size_t)64 * 1024 * 1024)
 #define LIST_BYTES_MAX ((size_t)4 * 1024 * 1024)
 
 static const struct cli_option verify_options[] = {
 	{ "from", CLI_U64, "SEQ", "first event to check, default the first one" },
 	{ "jobs", CLI_U64, "N", "processes at once, default one per core" },
 	{ "key", CLI_STRING, "HEX", "public key all checkpoints must go back to, from `log key`" },
+	{ "noted", CLI_STRING, "FILE", "checkpoints kept elsewhere, lines of log/checkpoints, to compare with" },
 	{ "resume", CLI_FLAG, NULL, "go on where an interrupted run of the same state file stopped" },
 	{ "state", CLI_STRING, "FILE", "what is done so far, default verify.state beside the log" },
 	{ "to", CLI_U64, "SEQ", "last event to check, default the last one" },
@@ -142,8 +145,11 @@ run_verify(const struct cli_call *call)
 	uint64_t jobs = cli_option(call, "jobs")->u64;
 	struct config c;
 	struct err e = { 0 };
+	struct bytes noted = { NULL, 0 };
 	int code;
-	if (config_load(&c, call, a, NULL, &e) != RC_OK) {
+	if (config_load(&c, call, a, NULL, &e) != RC_OK ||
+		(cli_option(call, "noted")->given &&
+			fs_read(cli_option(call, "noted")->text, NOTED_BYTES_MAX, a, &noted, &e) != RC_OK)) {
 		code = cmd_fail(&e);
 	} else if (key_text->given && !crypto_unhex(bytes_str(key_text->text), key, sizeof key)) {
 		fprintf(stderr, "hooklog: --key wants 64 hexadecimal digits, as `log key` prints them\n");
@@ -153,6 +159,7 @@ run_verify(const struct cli_call *call)
 			.first = cli_option(call, "from")->u64,
 			.last = cli_option(call, "to")->u64,
 			.key = key_text->given ? key : NULL,
+			.noted = noted,
 			.found = take_finding,
 			.warned = take_warning,
 			.progress = show_progress,
@@ -174,7 +181,9 @@ const struct cli_command cmd_log_verify = {
 	.summary = "Check every record, the chain, the signed checkpoints and the dedupe index",
 	.details =
 		"Safe while hooklog runs. Exit code 8 when something is damaged; each finding is a line.\n"
-		"Warnings do not count as damage. With --key nothing signed by another key is believed.\n"
+		"Warnings do not count as damage. With --key nothing is believed that was signed by a key\n"
+		"this one did not lead to. With --noted a log that was set back to an older backup, or that\n"
+		"was rewritten together with its checkpoints, is found.\n"
 		"Each segment is checked by a process of its own; damage that kills it is a finding.\n"
 		"After an interruption --resume leaves out the segments that were found sound and have\n"
 		"not changed since. With --json one object: errors and warnings (the first 1000 of each).\n"

@@ -23,6 +23,7 @@
 	X(log_prune)                                                                               \
 	X(log_redact)                                                                              \
 	X(log_restore)                                                                             \
+	X(log_rotate_key)                                                                          \
 	X(log_segments)                                                                            \
 	X(log_show)                                                                                \
 	X(log_stat)                                                                                \

@@ -7,19 +7,21 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "store/dir.h"
+#include "store/ledger.h"
 #include "store/manifest.h"
 #include "store/ops.h"
 #include "store/raw.h"
 #include "store/scratch.h"
+#include "store/signkey.h"
 
 /* What one read transaction copies of the open segment: long ones keep the writer from reusing
  * pages. */
 #define STEP_BYTES ((size_t)4 << 20)
 
-/* Files of the log's folder that go along as they are. The signing key does not: who has a backup
- * could sign. `checkpoints` comes before the segments, so that the copy never ends before what was
+/* Files of the log's folder that go along as they are; the last one only when asked for: who has such a
+ * backup can sign. `checkpoints` comes before the segments, so that the copy never ends before what was
  * signed. */
-static const char *const small_files[] = { "LOG", "checkpoints", "removed" };
+static const char *const small_files[] = { "LOG", "checkpoints", "removed", SIGNKEY_NAME };
 
 struct backup {
 	struct store_reader *r;
@@ -28,6 +30,7 @@ struct backup {
 	struct manifest old, now;
 	uint64_t end; /* the last event to copy */
 	bool archive; /* finished segments only, named by date */
+	bool with_key;
 	store_progress_fn progress;
 	void *context;
 	struct store_backup_report *report;
@@ -50,6 +53,15 @@ mtime_ns(const struct stat *st)
 	return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 }
 
+static bool
+takes(const struct backup *b, const char *name)
+{
+	if (strcmp(name, SIGNKEY_NAME) == 0)
+		return b->with_key;
+	/* An archive ends before what was signed of the open segment. */
+	return !b->archive || strcmp(name, LEDGER_NAME) != 0;
+}
+
 static enum rc
 copy_small(struct backup *b, const char *name, struct err *e)
 {
@@ -60,7 +72,7 @@ copy_small(struct backup *b, const char *name, struct err *e)
 		*f = (struct manifest_file){ 0 };
 		snprintf(f->name, sizeof f->name, "%s", name);
 		free_name(b, name, "", f->file);
-		rc = copy_file(path, b->dir, f->file, 0640, f->sha256, &f->bytes, e);
+		rc = copy_file(path, b->dir, f->file, manifest_file_mode(name), f->sha256, &f->bytes, e);
 		b->now.file_count += rc == RC_OK;
 	}
 	free(path);
@@ -302,7 +314,7 @@ last_archived(const struct manifest *m)
 }
 
 static enum rc
-copy_log(struct store_reader *r, const char *log_dir, const char *dir, bool archive,
+copy_log(struct store_reader *r, const char *log_dir, const char *dir, bool archive, bool with_key,
 	store_progress_fn progress, void *context, struct store_backup_report *report,
 	struct err *e)
 {
@@ -310,6 +322,7 @@ copy_log(struct store_reader *r, const char *log_dir, const char *dir, bool arch
 		.log_dir = log_dir,
 		.dir = dir,
 		.archive = archive,
+		.with_key = with_key,
 		.progress = progress,
 		.context = context,
 		.report = report };
@@ -334,8 +347,7 @@ copy_log(struct store_reader *r, const char *log_dir, const char *dir, bool arch
 	b.end = b.now.last_seq = span.last_seq;
 	rc = check_folder(&b, e);
 	for (size_t i = 0; rc == RC_OK && i < COUNT_OF(small_files); i++) {
-		/* An archive ends before what was signed of the open segment. */
-		if (!archive || strcmp(small_files[i], "checkpoints") != 0)
+		if (takes(&b, small_files[i]))
 			rc = copy_small(&b, small_files[i], e);
 	}
 	/* What was signed meanwhile is copied, too. */
@@ -370,11 +382,11 @@ done:
 }
 
 enum rc
-store_backup(struct store_reader *r, const char *log_dir, const char *dir,
+store_backup(struct store_reader *r, const char *log_dir, const char *dir, bool with_key,
 	store_progress_fn progress, void *context, struct store_backup_report *report,
 	struct err *e)
 {
-	return copy_log(r, log_dir, dir, false, progress, context, report, e);
+	return copy_log(r, log_dir, dir, false, with_key, progress, context, report, e);
 }
 
 enum rc
@@ -382,5 +394,5 @@ store_archive(struct store_reader *r, const char *log_dir, const char *dir,
 	store_progress_fn progress, void *context, struct store_backup_report *report,
 	struct err *e)
 {
-	return copy_log(r, log_dir, dir, true, progress, context, report, e);
+	return copy_log(r, log_dir, dir, true, false, progress, context, report, e);
 }

@@ -200,6 +200,10 @@ serve(struct door *d, int fd)
 		results[0] = (struct store_result){ 0 };
 		results[0].rc = keeper_reseal(d->s->keeper, first_seq, DOOR_RESEAL_MS, &results[0].err);
 		head.count = 1;
+	} else if (head.kind == DOOR_ROTATE_KEY && head.count == 0) {
+		results[0] = (struct store_result){ 0 };
+		results[0].rc = keeper_rotate_key(d->s->keeper, DOOR_RESEAL_MS, &results[0].err);
+		head.count = 1;
 	} else if (head.kind != DOOR_PING || head.count != 0) {
 		goto done;
 	}
@@ -341,7 +345,7 @@ door_ask(const char *dir, enum door_request request, const struct event *events,
 {
 	const struct head head = { (uint32_t)request, (uint32_t)count };
 	struct head answer = { 0, 0 };
-	size_t wanted = request == DOOR_ROLL || request == DOOR_RESEAL ? 1 : count;
+	size_t wanted = request == DOOR_PING || request == DOOR_APPEND ? count : 1;
 	int fd = knock(dir);
 	if (fd < 0)
 		return err_set(e, RC_AGAIN, "log.locked",

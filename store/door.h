@@ -17,9 +17,9 @@ enum rc door_open(struct door **d, struct store *s, const char *dir, struct err 
 /* Waits for the request under way; before the writer ends. NULL is fine. */
 void door_close(struct door *d);
 
-enum door_request { DOOR_PING = 1, DOOR_APPEND = 2, DOOR_ROLL = 3, DOOR_RESEAL = 4 };
+enum door_request { DOOR_PING = 1, DOOR_APPEND = 2, DOOR_ROLL = 3, DOOR_RESEAL = 4, DOOR_ROTATE_KEY = 5 };
 
-/* How long the writer may take to seal a segment again. */
+/* How long the writer may take to seal a segment again, or to change the key. */
 #define DOOR_RESEAL_MS 25000
 
 /* One request to the writer behind dir/door. For DOOR_RESEAL results[0].seq names the segment. RC_AGAIN: nobody answers. */

@@ -85,6 +85,27 @@ store_appender_roll(struct store_appender *a, struct err *e)
 }
 
 enum rc
+store_appender_rotate_key(struct store_appender *a, struct err *e)
+{
+	struct store_result result = { 0 };
+	int lock_fd;
+	/* A backup copies the key and what says whose turn it is. */
+	enum rc rc = dir_lock_maintenance(a->dir, &lock_fd, e);
+	if (rc != RC_OK)
+		return rc;
+	if (a->local != NULL)
+		rc = keeper_rotate_key(a->local->keeper, DOOR_RESEAL_MS, e);
+	else
+		rc = door_ask(a->dir, DOOR_ROTATE_KEY, NULL, 0, &result, e);
+	if (rc == RC_OK && result.rc != RC_OK) {
+		*e = result.err;
+		rc = result.rc;
+	}
+	close(lock_fd);
+	return rc;
+}
+
+enum rc
 store_appender_reseal(struct store_appender *a, uint64_t first_seq, struct err *e)
 {
 	struct store_result result = { .seq = first_seq };

@@ -30,11 +30,14 @@ struct keeper {
 	struct ledger *ledger;
 	int64_t interval_ms;
 	pthread_mutex_t lock;
-	pthread_cond_t changed, resealed;
+	pthread_cond_t changed, done;
 	pthread_t thread;
 	bool started;
 	/* Guarded by lock. */
 	bool closing, rolled;
+	bool rotate;                /* the key is to be changed */
+	enum rc rotated;            /* how that went */
+	struct err rotate_err;
 	uint64_t again[RESEAL_MAX]; /* segments whose file was replaced, to be sealed once more */
 	size_t again_count;
 	uint64_t segment_first; /* the one that is written to */
@@ -46,6 +49,7 @@ struct keeper {
 	struct probe probe;
 	int64_t figures_at_ms;
 	struct seal_tree tree;
+	bool seals_by_old_key, end_by_old_key; /* to be signed with the present one, too */
 	uint64_t signed_seq; /* of the newest statement */
 	int64_t signed_at_ms, retry_at_ms;
 	uint64_t *sealed; /* first numbers of the segments that have a seal, rising */
@@ -164,7 +168,7 @@ seal_again(struct keeper *k, struct err *e)
 		while (k->again[i] != first_seq)
 			i++;
 		memmove(&k->again[i], &k->again[i + 1], (--k->again_count - i) * sizeof k->again[0]);
-		pthread_cond_broadcast(&k->resealed);
+		pthread_cond_broadcast(&k->done);
 		pthread_mutex_unlock(&k->lock);
 	}
 	return rc;
@@ -213,6 +217,50 @@ done:
 	return rc;
 }
 
+/* Signs what an earlier key has signed and still counts. */
+static enum rc
+sign_with_new_key(struct keeper *k, uint64_t last_seq, struct err *e)
+{
+	enum rc rc = RC_OK;
+	if (k->end_by_old_key && last_seq > 0)
+		rc = checkpoint(k, e);
+	if (rc != RC_OK)
+		return rc;
+	k->end_by_old_key = false;
+	if (k->seals_by_old_key)
+		rc = ledger_renew_seals(k->ledger, closing, k, e);
+	if (rc == RC_AGAIN)
+		return RC_OK; /* the next start goes on */
+	k->seals_by_old_key = k->seals_by_old_key && rc != RC_OK;
+	return rc;
+}
+
+/* Does what keeper_rotate_key asked for. */
+static void
+rotate_key(struct keeper *k)
+{
+	pthread_mutex_lock(&k->lock);
+	bool asked = k->rotate;
+	uint64_t last_seq = k->last_seq;
+	pthread_mutex_unlock(&k->lock);
+	if (!asked)
+		return;
+	struct err e = { .text = "" }, later;
+	enum rc rc = ledger_rotate(k->ledger, &e);
+	if (rc == RC_OK) {
+		LOG_INFO("log.key-changed", F_S("path", segment_set_dir(k->set)));
+		k->seals_by_old_key = k->end_by_old_key = true;
+		if (sign_with_new_key(k, last_seq, &later) != RC_OK)
+			log_err("log.checkpoints", &later); /* it is tried again */
+	}
+	pthread_mutex_lock(&k->lock);
+	k->rotate = false;
+	k->rotated = rc;
+	k->rotate_err = e;
+	pthread_cond_broadcast(&k->done);
+	pthread_mutex_unlock(&k->lock);
+}
+
 static void
 look_at_readers(struct keeper *k)
 {
@@ -251,6 +299,8 @@ work(struct keeper *k, bool rolled, bool last_time, uint64_t last_seq)
 		rc = seal_all(k, &e);
 	if (rolled && rc == RC_OK)
 		rc = seal_again(k, &e);
+	if (rc == RC_OK)
+		rc = sign_with_new_key(k, last_seq, &e);
 	if (rc == RC_OK && last_seq > k->signed_seq &&
 		(last_time || now_ms - k->signed_at_ms >= k->interval_ms))
 		rc = checkpoint(k, &e);
@@ -275,9 +325,9 @@ keeper_thread(void *context)
 		struct timespec until;
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += TICK_MS / 1000;
-		if (!k->closing && !k->rolled)
+		if (!k->closing && !k->rolled && !k->rotate)
 			pthread_cond_timedwait(&k->changed, &k->lock, &until);
-		else if (!k->closing && k->retry_at_ms != 0)
+		else if (!k->closing && !k->rotate && k->retry_at_ms != 0)
 			pthread_cond_timedwait(&k->changed, &k->lock, &until);
 		last_time = k->closing;
 		bool rolled = k->rolled;
@@ -285,6 +335,7 @@ keeper_thread(void *context)
 		if (clock_monotonic_ms() >= k->retry_at_ms)
 			k->rolled = false;
 		pthread_mutex_unlock(&k->lock);
+		rotate_key(k);
 		work(k, rolled, last_time, last_seq);
 		if (!last_time)
 			look_at_readers(k);
@@ -334,11 +385,14 @@ compare_newest(struct keeper *k, const struct ledger_view *v, uint64_t last_seq,
 		const struct store_statement *st = &v->statements[i];
 		if (st->kind == STORE_SEAL)
 			add_sealed(k, st->first_seq);
+		if (st->kind == STORE_SEAL && !ledger_current(k->ledger, st))
+			k->seals_by_old_key = true; /* unless that was done already */
 		if (st->kind != STORE_KEY && (newest == NULL || st->seq >= newest->seq))
 			newest = st;
 	}
 	if (newest == NULL)
 		return RC_OK;
+	k->end_by_old_key = !ledger_current(k->ledger, newest);
 	if (!ledger_signed(segment_set_log_id(k->set), newest)) {
 		LOG_WARN("log.checkpoints", F_S("path", dir), F_U("line", newest->line),
 			F_S("note", "a checkpoint is not signed as it should be; run `hooklog log verify`"));
@@ -409,7 +463,7 @@ keeper_open(struct keeper **out, struct segment_set *set, int64_t checkpoint_int
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&k->changed, &attr);
-	pthread_cond_init(&k->resealed, &attr);
+	pthread_cond_init(&k->done, &attr);
 	pthread_condattr_destroy(&attr);
 	enum rc rc = ledger_open(&k->ledger, segment_set_dir(set), segment_set_log_id(set), a, &v, e);
 	if (rc == RC_OK)
@@ -446,7 +500,7 @@ keeper_close(struct keeper *k)
 	segment_set_unref(k->set);
 	free(k->sealed);
 	pthread_cond_destroy(&k->changed);
-	pthread_cond_destroy(&k->resealed);
+	pthread_cond_destroy(&k->done);
 	pthread_mutex_destroy(&k->lock);
 	free(k);
 }
@@ -489,10 +543,31 @@ keeper_reseal(struct keeper *k, uint64_t first_seq, int64_t timeout_ms, struct e
 		waiting = false;
 		for (size_t i = 0; i < k->again_count; i++)
 			waiting = waiting || k->again[i] == first_seq;
-		if (waiting && pthread_cond_timedwait(&k->resealed, &k->lock, &until) != 0)
+		if (waiting && pthread_cond_timedwait(&k->done, &k->lock, &until) != 0)
 			rc = err_set(e, RC_AGAIN, "log.checkpoints",
 				"segment %" PRIu64 " is not sealed again yet; it will be", first_seq);
 	}
+	pthread_mutex_unlock(&k->lock);
+	return rc;
+}
+
+enum rc
+keeper_rotate_key(struct keeper *k, int64_t timeout_ms, struct err *e)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += timeout_ms / 1000;
+	pthread_mutex_lock(&k->lock);
+	k->rotate = true;
+	pthread_cond_signal(&k->changed);
+	int code = 0;
+	while (k->rotate && code == 0)
+		code = pthread_cond_timedwait(&k->done, &k->lock, &until);
+	enum rc rc = k->rotated;
+	if (k->rotate)
+		rc = err_set(e, RC_AGAIN, "log.checkpoints", "the key is not changed yet; it will be");
+	else if (rc != RC_OK)
+		*e = k->rotate_err;
 	pthread_mutex_unlock(&k->lock);
 	return rc;
 }

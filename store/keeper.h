@@ -27,6 +27,10 @@ void keeper_committed(struct keeper *k, uint64_t last_seq, const unsigned char c
  * keeper's and the writer's. RC_AGAIN: not within timeout_ms; it is still done. */
 enum rc keeper_reseal(struct keeper *k, uint64_t first_seq, int64_t timeout_ms, struct err *e) MUST_CHECK;
 
+/* Changes the key that signs (ledger_rotate), and waits for it; what the old key signed and still counts is
+ * signed with the new one afterwards. As keeper_reseal otherwise; RC_IO, RC_FULL: it was not changed. */
+enum rc keeper_rotate_key(struct keeper *k, int64_t timeout_ms, struct err *e) MUST_CHECK;
+
 /* Another segment is written to from now on. Writer thread only. */
 void keeper_rolled(struct keeper *k, uint64_t segment_first);
 

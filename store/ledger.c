@@ -9,16 +9,17 @@
 #include "base/log.h"
 #include "store/dir.h"
 #include "store/ledger.h"
+#include "store/signkey.h"
 
 #define TITLE "hooklog checkpoints 1\n"
 /* What every signature covers in front of the line, so that it can mean nothing else anywhere else. */
 #define PREFIX "hooklog checkpoint v1\n"
 #define LINE_BYTES_MAX 1024
-#define KEY_FILE_BYTES_MAX 256
 /* A line an hour for a century, and a segment a second for a week. */
 #define FILE_BYTES_MAX ((size_t)512 << 20)
 
 struct ledger {
+	char *dir;
 	int fd;
 	uint64_t bytes; /* length of the file up to its last whole line */
 	unsigned char log_id[STORE_LOG_ID_BYTES];
@@ -216,38 +217,6 @@ ledger_read(const char *dir, struct arena *a, struct ledger_view *v, struct err 
 /* ---- writing ---- */
 
 static enum rc
-load_key(struct ledger *l, const char *dir, struct err *e)
-{
-	char *path = dir_path(dir, LEDGER_KEY_NAME);
-	struct arena *a = arena_new(KEY_FILE_BYTES_MAX);
-	struct bytes text;
-	enum rc rc = fs_read(path, KEY_FILE_BYTES_MAX, a, &text, e);
-	if (rc == RC_NOTFOUND) {
-		struct buf hex = buf_new(KEY_FILE_BYTES_MAX);
-		crypto_random(l->key, sizeof l->key);
-		buf_put_hex(&hex, l->key, sizeof l->key);
-		buf_put_char(&hex, '\n');
-		rc = fs_write(path, buf_bytes(&hex), 0600, e);
-		crypto_wipe(hex.data, hex.len);
-		buf_free(&hex);
-	} else if (rc == RC_OK) {
-		if (text.len > 0 && text.data[text.len - 1] == '\n')
-			text.len--;
-		if (!crypto_unhex(text, l->key, sizeof l->key))
-			rc = err_set(e, RC_INVALID, "log.checkpoints",
-				"%s holds no key: 64 hexadecimal digits are expected; restore it, or move it "
-				"away for a new one",
-				path);
-		crypto_wipe((void *)(uintptr_t)text.data, text.len);
-	}
-	if (rc == RC_OK)
-		crypto_ed25519_public(l->key, l->public_key);
-	arena_free(a);
-	free(path);
-	return rc;
-}
-
-static enum rc
 open_file(struct ledger *l, const char *dir, const struct ledger_view *v, struct err *e)
 {
 	char *path = dir_path(dir, LEDGER_NAME);
@@ -265,17 +234,15 @@ open_file(struct ledger *l, const char *dir, const struct ledger_view *v, struct
 	return rc;
 }
 
-/* The key the statements so far speak for, the last one named; false: none. */
-static bool
-current_key(const struct ledger_view *v, unsigned char key[ED25519_KEY_BYTES])
+/* The key the statements so far speak for, the last one named; NULL: none. */
+static const unsigned char *
+current_key(const struct ledger_view *v)
 {
 	for (size_t i = v->count; i-- > 0;) {
-		if (v->statements[i].kind == STORE_KEY) {
-			memcpy(key, v->statements[i].new_key, ED25519_KEY_BYTES);
-			return true;
-		}
+		if (v->statements[i].kind == STORE_KEY)
+			return v->statements[i].new_key;
 	}
-	return false;
+	return NULL;
 }
 
 enum rc
@@ -285,10 +252,9 @@ ledger_open(struct ledger **out, const char *dir, const unsigned char log_id[STO
 	struct ledger *l = base_zalloc(sizeof *l);
 	*out = NULL;
 	l->fd = -1;
+	l->dir = base_strdup(dir);
 	memcpy(l->log_id, log_id, STORE_LOG_ID_BYTES);
-	enum rc rc = load_key(l, dir, e);
-	if (rc == RC_OK)
-		rc = ledger_read(dir, a, v, e);
+	enum rc rc = ledger_read(dir, a, v, e);
 	if (rc == RC_NOTFOUND) {
 		char *path = dir_path(dir, LEDGER_NAME);
 		rc = fs_write(path, bytes_str(TITLE), 0640, e);
@@ -296,7 +262,13 @@ ledger_open(struct ledger **out, const char *dir, const unsigned char log_id[STO
 		*v = (struct ledger_view){ .good_bytes = strlen(TITLE) };
 	}
 	if (rc == RC_OK)
+		rc = signkey_settle(dir, current_key(v), e);
+	if (rc == RC_OK)
+		rc = signkey_load(dir, l->key, e);
+	if (rc == RC_OK) {
+		crypto_ed25519_public(l->key, l->public_key);
 		rc = open_file(l, dir, v, e);
+	}
 	if (rc != RC_OK) {
 		ledger_close(l);
 		return rc;
@@ -308,14 +280,13 @@ ledger_open(struct ledger **out, const char *dir, const unsigned char log_id[STO
 enum rc
 ledger_introduce(struct ledger *l, const struct ledger_view *v, struct err *e)
 {
-	unsigned char known[ED25519_KEY_BYTES];
 	struct store_statement st = { .kind = STORE_KEY };
-	bool any = current_key(v, known);
-	if (any && memcmp(known, l->public_key, sizeof known) == 0)
+	const unsigned char *known = current_key(v);
+	if (known != NULL && memcmp(known, l->public_key, sizeof l->public_key) == 0)
 		return RC_OK;
 	memcpy(st.new_key, l->public_key, sizeof st.new_key);
 	enum rc rc = ledger_append(l, &st, e);
-	if (rc == RC_OK && any)
+	if (rc == RC_OK && known != NULL)
 		LOG_WARN("log.checkpoints",
 			F_S("note", "checkpoints are signed with another key from now on; tell those who "
 				    "check them"));
@@ -330,6 +301,7 @@ ledger_close(struct ledger *l)
 	if (l->fd >= 0)
 		close(l->fd);
 	crypto_wipe(l->key, sizeof l->key);
+	free(l->dir);
 	free(l);
 }
 
@@ -363,6 +335,66 @@ ledger_append(struct ledger *l, struct store_statement *st, struct err *e)
 	else if (ftruncate(l->fd, (off_t)l->bytes) != 0)
 		err_wrap(e, "a part of a line was left behind");
 	buf_free(&text);
+	return rc;
+}
+
+enum rc
+ledger_rotate(struct ledger *l, struct err *e)
+{
+	unsigned char key[ED25519_KEY_BYTES] = { 0 };
+	struct store_statement st = { .kind = STORE_KEY };
+	enum rc rc = signkey_make_next(l->dir, key, e);
+	if (rc == RC_OK) {
+		crypto_ed25519_public(key, st.new_key);
+		rc = ledger_append(l, &st, e);
+	}
+	/* From here on it is the key, whatever its file is called. */
+	if (rc == RC_OK) {
+		memcpy(l->key, key, sizeof l->key);
+		memcpy(l->public_key, st.new_key, sizeof l->public_key);
+		rc = signkey_take_next(l->dir, e);
+	}
+	crypto_wipe(key, sizeof key);
+	return rc;
+}
+
+bool
+ledger_current(const struct ledger *l, const struct store_statement *st)
+{
+	return memcmp(st->key, l->public_key, sizeof l->public_key) == 0;
+}
+
+static int
+by_segment(const void *a, const void *b)
+{
+	const struct store_statement *x = *(const struct store_statement *const *)a,
+				     *y = *(const struct store_statement *const *)b;
+	return x->first_seq != y->first_seq ? (x->first_seq > y->first_seq) - (x->first_seq < y->first_seq)
+					    : (x->line > y->line) - (x->line < y->line);
+}
+
+enum rc
+ledger_renew_seals(struct ledger *l, bool (*stop)(void *context), void *context, struct err *e)
+{
+	struct arena *a = arena_new(4096);
+	struct ledger_view v;
+	enum rc rc = ledger_read(l->dir, a, &v, e);
+	const struct store_statement **seals = arena_alloc(a, (v.count + 1) * sizeof *seals);
+	size_t count = 0;
+	for (size_t i = 0; rc == RC_OK && i < v.count; i++) {
+		if (v.statements[i].kind == STORE_SEAL)
+			seals[count++] = &v.statements[i];
+	}
+	qsort(seals, count, sizeof *seals, by_segment);
+	for (size_t i = 0; rc == RC_OK && i < count; i++) {
+		struct store_statement st = *seals[i];
+		bool newest = i + 1 == count || seals[i + 1]->first_seq != st.first_seq;
+		if (!newest || ledger_current(l, &st) || !ledger_signed(l->log_id, &st))
+			continue;
+		rc = stop(context) ? err_set(e, RC_AGAIN, NULL, "stopped while renewing seals")
+				   : ledger_append(l, &st, e);
+	}
+	arena_free(a);
 	return rc;
 }
 

@@ -10,7 +10,6 @@
  * that is not as signed is damage or forgery. */
 
 #define LEDGER_NAME "checkpoints"
-#define LEDGER_KEY_NAME "checkpoint.key"
 
 /* ---- reading ---- */
 
@@ -42,7 +41,7 @@ void ledger_put_line(struct buf *out, const struct store_statement *st);
 
 struct ledger;
 
-/* Opens or makes the ledger and the key of the log in dir, with the writer's lock held. A part of a line
+/* Opens or makes the ledger and the key (signkey.h) of the log in dir, with the writer's lock held. A part of a line
  * at the end is cut off. *v is what it held, in a. */
 enum rc ledger_open(struct ledger **l, const char *dir, const unsigned char log_id[STORE_LOG_ID_BYTES],
 	struct arena *a, struct ledger_view *v, struct err *e) MUST_CHECK;
@@ -50,6 +49,18 @@ void ledger_close(struct ledger *l); /* NULL is fine */
 
 /* Adds a line for the log's key when v does not end with it. Before the first ledger_append. */
 enum rc ledger_introduce(struct ledger *l, const struct ledger_view *v, struct err *e) MUST_CHECK;
+
+/* Makes a new key, has the present one sign it, and signs with the new one from then on; the old one is
+ * deleted. A crash at any point leaves the one or the other. */
+enum rc ledger_rotate(struct ledger *l, struct err *e) MUST_CHECK;
+
+/* Whether st is signed by the key that signs now. */
+bool ledger_current(const struct ledger *l, const struct store_statement *st);
+
+/* Signs each segment's newest seal once more where another key did, so that who knows only the present
+ * key can rely on all of them. stop: as in seal.h, asked before each. */
+enum rc ledger_renew_seals(struct ledger *l, bool (*stop)(void *context), void *context, struct err *e)
+	MUST_CHECK;
 
 /* Fills in key, signature and time, and appends the statement durably. One thread at a time. After a
  * failure the ledger is as before, as far as one can tell. */

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "store/dir.h"
 #include "store/manifest.h"
+#include "store/signkey.h"
 
 /* Some 200 bytes per segment. */
 #define MANIFEST_BYTES_MAX LIMIT_TEXT_BYTES
@@ -251,12 +252,18 @@ manifest_lock(const char *dir, int *fd, struct err *e)
 	return rc;
 }
 
+unsigned
+manifest_file_mode(const char *name)
+{
+	return strcmp(name, SIGNKEY_NAME) == 0 ? 0600 : 0640;
+}
+
 /* "<20 digits>-<20 digits>....mdb", after an archive's date, and "checkpoints", "LOG" with a
  * number. */
 bool
 dir_is_copy(const char *name)
 {
-	static const char *const small[] = { "LOG", "checkpoints", "removed" };
+	static const char *const small[] = { "LOG", "checkpoints", "removed", SIGNKEY_NAME };
 	size_t len = strlen(name);
 	for (size_t i = 0; i < COUNT_OF(small); i++) {
 		size_t stem = strlen(small[i]);

@@ -73,6 +73,9 @@ bool check_file_is(const char *path, uint64_t bytes, const unsigned char sha256[
  * finding. */
 enum rc verify_in_child(const char *dir, uint64_t want_last, struct err *e) MUST_CHECK;
 
+/* The permissions of a copy of this file of the log's folder. */
+unsigned manifest_file_mode(const char *name);
+
 /* Whether a file of this name is a copy of store_backup or store_archive: nothing else is deleted.
  */
 bool dir_is_copy(const char *name);

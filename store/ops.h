@@ -40,6 +40,10 @@ enum rc store_appender_roll(struct store_appender *a, struct err *e) MUST_CHECK;
 /* Signs a finished segment whose file was replaced once more. RC_AGAIN: it takes longer; it is done. */
 enum rc store_appender_reseal(struct store_appender *a, uint64_t first_seq, struct err *e) MUST_CHECK;
 
+/* Changes the key that signs checkpoints: the old one signs the new one and is deleted. RC_AGAIN: it takes
+ * longer; it is done. */
+enum rc store_appender_rotate_key(struct store_appender *a, struct err *e) MUST_CHECK;
+
 /* A reader beside the appender. */
 enum rc store_appender_reader(struct store_appender *a, struct store_reader **r, struct err *e) MUST_CHECK;
 
@@ -109,8 +113,9 @@ struct store_backup_report {
  * the log holds no longer stays in the backup. The manifest, written last, makes it valid; until
  * then the earlier one is. RC_INVALID: dir holds something else. RC_CONFLICT (id
  * log.backup-conflict): dir holds a backup of another log, or of a longer or different history.
- * RC_AGAIN: another backup runs. RC_CORRUPT: the log is damaged. */
-enum rc store_backup(struct store_reader *r, const char *log_dir, const char *dir,
+ * RC_AGAIN: another backup runs. RC_CORRUPT: the log is damaged. with_key: the private key that signs
+ * checkpoints goes along; else, and then also a copy of it that an earlier backup made is deleted. */
+enum rc store_backup(struct store_reader *r, const char *log_dir, const char *dir, bool with_key,
 	store_progress_fn progress, void *context, struct store_backup_report *report,
 	struct err *e) MUST_CHECK;
 

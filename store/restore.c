@@ -109,7 +109,8 @@ fetch_all(const char *dir, const struct manifest *m, const char *scratch,
 	for (size_t i = 0; rc == RC_OK && i < m->file_count; i++) {
 		const struct manifest_file *f = &m->files[i];
 		described = described || strcmp(f->name, "LOG") == 0;
-		rc = fetch(dir, f->file, scratch, f->name, 0640, f->bytes, f->sha256, e);
+		rc = fetch(dir, f->file, scratch, f->name, manifest_file_mode(f->name), f->bytes, f->sha256,
+			e);
 	}
 	if (rc == RC_OK && !described)
 		rc = dir_write_log(scratch, m->log_id, e);

@@ -249,6 +249,7 @@ struct store_verify_options {
 	const char *dir;
 	uint64_t first, last;         /* last 0: to the end */
 	const unsigned char *key;     /* the public key all statements must go back to; NULL: any */
+	struct bytes noted;           /* lines of `checkpoints` that were kept elsewhere; may be empty */
 	store_finding_fn found;       /* damage; may be NULL */
 	store_finding_fn warned;      /* what is not damage, but should be known; may be NULL */
 	/* Called now and then with what has been checked so far; may be NULL. */

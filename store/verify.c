@@ -305,7 +305,7 @@ open_all(struct verifier *v, const struct store_verify_options *options, enum ve
 	/* Signed statements first, then the log: it is never behind what was signed earlier. */
 	enum rc rc = scope == VERIFY_RECORDS
 		? RC_OK
-		: claims_read(&v->claims, options->dir, v->kept, say, v, e);
+		: claims_read(&v->claims, options, v->kept, say, v, e);
 	if (rc == RC_OK)
 		rc = store_reader_open(&v->reader, options->dir, e);
 	if (rc != RC_OK || scope == VERIFY_RECORDS)

@@ -42,11 +42,14 @@ struct signed_claims {
 	const struct store_statement **by_seq; /* STORE_CHECKPOINT and STORE_SEAL */
 	size_t count;
 	struct ledger_view *view; /* NULL: there is no ledger */
+	/* Kept elsewhere; among by_seq, too. */
+	const struct store_statement *noted;
+	size_t noted_count, noted_bad_lines;
 };
 
-/* Reads the ledger of dir into a. A ledger that is none is said, not an error. */
-enum rc claims_read(struct signed_claims *c, const char *dir, struct arena *a, verify_say_fn say,
-	void *context, struct err *e) MUST_CHECK;
+/* Reads the ledger and the noted lines into a. A ledger that is none is said, not an error. */
+enum rc claims_read(struct signed_claims *c, const struct store_verify_options *options, struct arena *a,
+	verify_say_fn say, void *context, struct err *e) MUST_CHECK;
 
 /* Checks every signature and that each key was introduced by the one before; key: as in
  * store_verify_options. */

@@ -107,7 +107,7 @@ check_whole(const struct jobs *j, struct voice *v, uint64_t first, struct index_
 {
 	struct arena *a = arena_new(4096);
 	struct signed_claims claims;
-	enum rc rc = claims_read(&claims, j->options->dir, a, tell_either, v, e);
+	enum rc rc = claims_read(&claims, j->options, a, tell_either, v, e);
 	if (rc == RC_OK) {
 		claims_check(&claims, j->log_id, j->options->key, tell_either, v);
 		rc = verify_index_count(j->options->dir, first, index, tell_either, v, e);

@@ -222,3 +222,49 @@ test('a redacted event is shown to have been there, and what was proven stays pr
 	assert.equal((await check(changed)).code, 8);
 	assert.throws(() => checkProof(changed, key));
 });
+
+test('after a change of the key, old and new proofs can be checked with the old and with the new one', async (t) => {
+	const dir = tempDir(t, 'rotated');
+	const event = (i) => `${JSON.stringify({ source: 'gh', provider: 'github', event: 'x', delivery: `d-${i}`, hook: '1', content_type: 'application/json', body: `{"n":${i}}` })}\n`;
+	const add = (from) => runOk(['log', 'import', '-', '--data', dir], { input: event(from) + event(from + 1) });
+	const prove = async (seq) => (await runOk(['log', 'prove', String(seq), '--data', dir])).stdout;
+	const file = path.join(dir, 'proof');
+	await add(1);
+	const keys = [(await runOk(['log', 'key', '--data', dir])).stdout.trim()];
+	const early = await prove(1);
+	for (const from of [3, 5]) {
+		keys.push((await runOk(['log', 'rotate-key', '--data', dir])).stdout.trim());
+		await add(from);
+	}
+	const history = ndjson((await runOk(['log', 'key', '--history', '--json', '--data', dir])).stdout);
+	assert.deepEqual(history.map((h) => h.key), keys);
+	assert.deepEqual(history.map((h) => h.introduced_by), ['first', 'previous', 'previous']);
+	const late = await prove(1);
+	const check = async (text, key) => {
+		fs.writeFileSync(file, text);
+		const { code } = await run(['log', 'check-proof', file, '--key', key]);
+		assert.ok(code === 0 || code === 8, `exit ${code}`);
+		let node = true;
+		try {
+			checkProof(text, key);
+		} catch {
+			node = false;
+		}
+		assert.equal(node, code === 0);
+		return node;
+	};
+	for (const key of keys)
+		assert.ok(await check(late, key));
+	assert.ok(await check(early, keys[0]));
+	assert.ok(!(await check(early, keys[1])), 'the new key has not signed this one');
+	// The lines between the keys must be there, in order, and whole.
+	const lines = late.match(/^key .*\n/gm);
+	assert.equal(lines.length, 2);
+	assert.ok(!(await check(late.replace(lines[0], ''), keys[0])));
+	assert.ok(await check(late.replace(lines[0], ''), keys[1]));
+	assert.ok(!(await check(late.replace(lines[1], ''), keys[0])));
+	assert.ok(!(await check(late.replace(lines[1], ''), keys[2])), 'half a path leads nowhere');
+	assert.ok(!(await check(late.replace(lines.join(''), lines[1] + lines[0]), keys[0])));
+	assert.ok(!(await check(late.replace(lines[1], lines[1].replace(/.\n$/, (end) => (end[0] === '0' ? '1\n' : '0\n'))), keys[0])));
+	assert.ok(!(await check(late, '00'.repeat(32))));
+});

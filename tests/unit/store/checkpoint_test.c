@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "store/ledger.h"
+#include "store/ops.h"
+#include "store/signkey.h"
 
 /* Covers: store/keeper.h
  * Sealed segments, signed checkpoints, and what verify makes of them. */
@@ -190,7 +192,7 @@ finished_segments_are_sealed(void **state)
 		assert_int_equal(found, i + 1 < segment_count);
 	}
 	assert_true(st[count - 1].seq == EVENTS); /* the last word at close covers everything */
-	assert_int_equal(stat(path_in(dir, LEDGER_KEY_NAME), &file), 0);
+	assert_int_equal(stat(path_in(dir, SIGNKEY_NAME), &file), 0);
 	assert_int_equal(file.st_mode & 0777, 0600);
 	assert_sound(dir, 0);
 	arena_free(a);
@@ -293,7 +295,7 @@ rewritten_history_is_found(void **state)
 		statements_of(dir, a, &st);
 		/* Signed with another key: found by whoever knows the right one. */
 		assert_int_equal(verify(dir, st[0].key).errors, 0);
-		assert_found(forged, st[0].key, "does not go back to the given key");
+		assert_found(forged, st[0].key, "no checkpoint goes back to the given key");
 		/* With the true statements, which cannot be made anew. */
 		copy_file(dir, forged, LEDGER_NAME);
 		assert_found(forged, NULL, "history was rewritten");
@@ -381,7 +383,7 @@ a_new_key_is_told(void **state)
 	fill(dir, 0, 0);
 	statements_of(dir, a, &st);
 	memcpy(first, st[0].key, sizeof first);
-	assert_int_equal(unlink(path_in(dir, LEDGER_KEY_NAME)), 0);
+	assert_int_equal(unlink(path_in(dir, SIGNKEY_NAME)), 0);
 	struct store *s = helper_open(dir);
 	helper_append(s, "more", "x");
 	store_close(s);
@@ -389,14 +391,133 @@ a_new_key_is_told(void **state)
 	assert_memory_not_equal(st[count - 1].key, first, sizeof first);
 	assert_sound(dir, 1);
 	assert_found(dir, first, "does not go back to the given key");
-	assert_int_equal(verify(dir, st[count - 1].key).errors > 0, 1); /* nor did the first key's */
+	/* Who is told the new key knows by it everything before, since it signed the end. */
+	assert_int_equal(verify(dir, st[count - 1].key).errors, 0);
 	/* A key file that is none is refused rather than replaced. */
-	assert_int_equal(fs_write(path_in(dir, LEDGER_KEY_NAME), bytes_str("x\n"), 0600, &e), RC_OK);
+	assert_int_equal(fs_write(path_in(dir, SIGNKEY_NAME), bytes_str("x\n"), 0600, &e), RC_OK);
 	struct store_options options = { .dir = dir };
 	assert_int_equal(store_open(&s, &options, &e), RC_INVALID);
 	assert_string_equal(e.id, "log.checkpoints");
 	arena_free(a);
 	helper_remove(dir);
+}
+
+static void
+rotate_key(const char *dir)
+{
+	const struct store_options options = { .dir = dir };
+	struct store_appender *appender;
+	struct err e = { .text = "" };
+	if (store_appender_open(&appender, &options, &e) != RC_OK ||
+		store_appender_rotate_key(appender, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	store_appender_close(appender);
+}
+
+/* The keys of the log in the order of their lines. */
+static size_t
+keys_of(const char *dir, struct arena *a, unsigned char (*keys)[ED25519_KEY_BYTES], size_t room)
+{
+	const struct store_statement *st;
+	size_t count = statements_of(dir, a, &st), n = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (st[i].kind == STORE_KEY && n < room)
+			memcpy(keys[n++], st[i].new_key, ED25519_KEY_BYTES);
+	}
+	return n;
+}
+
+/* The old key signs the new one, and whoever has either can check all of the log. */
+static void
+a_key_is_followed_by_another(void **state)
+{
+	(void)state;
+	char *dir = helper_dir();
+	struct arena *a = arena_new(4096);
+	unsigned char keys[8][ED25519_KEY_BYTES];
+	const struct store_statement *st;
+	struct stat file;
+	struct bytes old_key;
+	struct err e;
+	fill(dir, 20000, 0);
+	assert_int_equal(fs_read(path_in(dir, SIGNKEY_NAME), 100, a, &old_key, &e), RC_OK);
+	rotate_key(dir);
+	rotate_key(dir);
+	struct store *s = helper_open(dir);
+	helper_append(s, "more", "x");
+	store_close(s);
+	assert_int_equal(keys_of(dir, a, keys, COUNT_OF(keys)), 3);
+	assert_memory_not_equal(keys[0], keys[1], ED25519_KEY_BYTES);
+	assert_sound(dir, 0);
+	for (size_t i = 0; i < 3; i++) {
+		struct tally t = verify(dir, keys[i]);
+		if (t.errors != 0 || t.warnings != 0)
+			fail_msg("key %zu: %s", i, t.first);
+	}
+	assert_int_equal(stat(path_in(dir, SIGNKEY_NAME), &file), 0);
+	assert_int_equal(file.st_mode & 0777, 0600);
+	assert_int_equal(access(path_in(dir, SIGNKEY_NEXT_NAME), F_OK), -1);
+	/* Every segment's newest seal is the new key's, and a start adds nothing. */
+	size_t count = statements_of(dir, a, &st), newest = 0;
+	for (size_t i = 0; i < count; i++) {
+		size_t later = i + 1;
+		while (later < count &&
+			!(st[later].kind == STORE_SEAL && st[later].first_seq == st[i].first_seq))
+			later++;
+		if (st[i].kind != STORE_SEAL || later < count)
+			continue;
+		assert_memory_equal(st[i].key, keys[2], ED25519_KEY_BYTES);
+		newest++;
+	}
+	assert_true(newest >= 4);
+	store_close(helper_open(dir));
+	assert_int_equal(statements_of(dir, a, &st), count);
+	/* The old key's file, put back, has not signed the line that would bring it back. */
+	assert_int_equal(fs_write(path_in(dir, SIGNKEY_NAME), old_key, 0600, &e), RC_OK);
+	store_close(helper_open(dir));
+	assert_sound(dir, 1);
+	assert_found(dir, keys[2], "does not go back to the given key");
+	arena_free(a);
+	helper_remove(dir);
+}
+
+/* What crashes leave of a change of the key. */
+static void
+a_change_of_the_key_is_finished_or_undone(void **state)
+{
+	(void)state;
+	char *dir = helper_dir(), *copy = helper_dir();
+	struct arena *a = arena_new(4096);
+	unsigned char keys[8][ED25519_KEY_BYTES];
+	fill(dir, 0, 0);
+	/* Before the ledger's line: nobody has heard of the next key. */
+	copy_file(dir, copy, SIGNKEY_NAME);
+	struct err e;
+	unsigned char next[ED25519_KEY_BYTES];
+	assert_int_equal(signkey_make_next(dir, next, &e), RC_OK);
+	store_close(helper_open(dir));
+	assert_int_equal(access(path_in(dir, SIGNKEY_NEXT_NAME), F_OK), -1);
+	assert_int_equal(keys_of(dir, a, keys, COUNT_OF(keys)), 1);
+	assert_sound(dir, 0);
+	/* Behind it, before the new file has the old one's name. */
+	rotate_key(dir);
+	struct bytes new_key;
+	assert_int_equal(fs_read(path_in(dir, SIGNKEY_NAME), 100, a, &new_key, &e), RC_OK);
+	assert_int_equal(fs_write(path_in(dir, SIGNKEY_NEXT_NAME), new_key, 0600, &e), RC_OK);
+	copy_file(copy, dir, SIGNKEY_NAME);
+	store_close(helper_open(dir));
+	assert_int_equal(access(path_in(dir, SIGNKEY_NEXT_NAME), F_OK), -1);
+	assert_int_equal(keys_of(dir, a, keys, COUNT_OF(keys)), 2);
+	assert_sound(dir, 0);
+	assert_int_equal(verify(dir, keys[0]).errors, 0);
+	/* Half a file says nothing. */
+	assert_int_equal(fs_write(path_in(dir, SIGNKEY_NEXT_NAME), bytes_str("12"), 0600, &e), RC_OK);
+	store_close(helper_open(dir));
+	assert_int_equal(access(path_in(dir, SIGNKEY_NEXT_NAME), F_OK), -1);
+	assert_int_equal(keys_of(dir, a, keys, COUNT_OF(keys)), 2);
+	arena_free(a);
+	helper_remove(dir);
+	helper_remove(copy);
 }
 
 static void
@@ -440,6 +561,8 @@ main(void)
 		cmocka_unit_test(statements_cannot_be_edited),
 		cmocka_unit_test(a_torn_line_is_cut_off),
 		cmocka_unit_test(a_new_key_is_told),
+		cmocka_unit_test(a_key_is_followed_by_another),
+		cmocka_unit_test(a_change_of_the_key_is_finished_or_undone),
 		cmocka_unit_test(checkpoints_come_while_events_do),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
