@@ -73,14 +73,26 @@ run_rebuild(const struct cli_call *call)
 	return interrupted ? EXIT_INTERRUPTED : code;
 }
 
+/* -1 is for what is not known. */
+static void
+put_known(struct buf *out, const char *name, double value)
+{
+	if (value < 0)
+		buf_printf(out, "\"%s\":null,", name);
+	else
+		buf_printf(out, "\"%s\":%.1f,", name, value);
+}
+
 static void
 put_status_json(struct buf *out, const struct projector_status *s)
 {
 	buf_printf(out,
 		"{\"log_first_seq\":%" PRIu64 ",\"log_last_seq\":%" PRIu64 ",\"lag_events\":%" PRIu64
-		",\"lag_seconds\":%.3f,\"running\":%s,\"generations\":[",
-		s->log_first_seq, s->log_last_seq, s->lag_events, s->lag_seconds,
-		s->running ? "true" : "false");
+		",\"lag_bytes\":%" PRIu64 ",\"lag_seconds\":%.3f,",
+		s->log_first_seq, s->log_last_seq, s->lag_events, s->lag_bytes, s->lag_seconds);
+	put_known(out, "events_per_second", s->events_per_second);
+	put_known(out, "eta_seconds", s->eta_seconds);
+	buf_printf(out, "\"running\":%s,\"generations\":[", s->running ? "true" : "false");
 	for (size_t i = 0; i < s->generation_count; i++) {
 		const struct projector_generation_status *g = &s->generations[i];
 		buf_printf(out,
@@ -96,13 +108,21 @@ static void
 put_status_text(struct buf *out, const struct projector_status *s)
 {
 	buf_printf(out, "log        %" PRIu64 " to %" PRIu64 "\n", s->log_first_seq, s->log_last_seq);
-	buf_printf(out, "lag        %" PRIu64 " events, %.1f s\n", s->lag_events, s->lag_seconds);
-	buf_printf(out, "projector  %s\n\n", s->running ? "running" : "not running");
+	buf_printf(out, "lag        %" PRIu64 " events, %" PRIu64 " bytes, %.1f s\n", s->lag_events, s->lag_bytes,
+		s->lag_seconds);
+	buf_printf(out, "projector  %s", s->running ? "running" : "not running");
+	if (s->events_per_second >= 0)
+		buf_printf(out, ", %.0f events/s", s->events_per_second);
+	if (s->eta_seconds >= 0)
+		buf_printf(out, ", there in %.0f s", s->eta_seconds);
+	else if (s->events_per_second >= 0)
+		buf_put_str(out, ", not catching up");
+	buf_put_str(out, "\n\n");
 	buf_put_str(out, "schema     status     up to seq     parked  definitions\n");
 	for (size_t i = 0; i < s->generation_count; i++) {
 		const struct projector_generation_status *g = &s->generations[i];
 		buf_printf(out, "%-10s %-10s %-13" PRIu64 " %-7" PRIu64 " %s\n", g->schema, g->status, g->seq,
-			g->parked, g->current_definitions ? "current" : "changed: rebuild");
+			g->parked, g->current_definitions ? "current" : "needs rebuild");
 		if (g->paused)
 			buf_printf(out, "           paused: `hooklog project resume` lets its projector go on\n");
 	}
@@ -226,6 +246,10 @@ const struct cli_command cmd_project_status = {
 	.name = "project status",
 	.args_help = "",
 	.summary = "Show checkpoint, lag, generations and parked events.",
+	.details = "The lag is what the log has and the live tables do not: events, bytes of their bodies (estimated\n"
+		   "over 10,000 events), and the age of the oldest. While a projector works on it, its pace over one\n"
+		   "second and when it will be there. \"needs rebuild\": the projection files are not those the tables\n"
+		   "were made from.\n",
 	.run = run_status,
 };
 

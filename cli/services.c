@@ -130,6 +130,8 @@ struct projector_options
 services_projector(const struct config *c, struct store_reader *r, struct arena *a)
 {
 	return (struct projector_options){ .conninfo = services_conninfo(c, a),
+		.unreachable_hint = config_names_postgres(c) ? NULL
+			: "no database is configured, so it is that of `hooklog up`: is that running",
 		.definitions_dir = c->projector_dir,
 		.batch_events_max = c->projector_batch_events_max,
 		.batch_bytes_max = c->projector_batch_bytes_max,

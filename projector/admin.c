@@ -33,6 +33,10 @@ read_generations(struct session *s, struct projector_status *out, struct err *e)
 	return rc;
 }
 
+/* Bodies of the events behind the checkpoint, from the first of them. */
+#define LAG_EVENTS_READ 10000
+#define LAG_BATCH_BYTES ((size_t)32 * 1024 * 1024)
+
 static enum rc
 read_lag(struct session *s, struct projector_status *out, struct err *e)
 {
@@ -45,24 +49,66 @@ read_lag(struct session *s, struct projector_status *out, struct err *e)
 	if (span.last_seq <= s->generation.seq)
 		return RC_OK;
 	out->lag_events = span.last_seq - s->generation.seq;
-	const struct store_record *next;
-	size_t count;
-	rc = store_read(s->o->reader, s->generation.seq + 1, 1, SIZE_MAX, s->read, &next, &count, e);
-	if (rc == RC_OK && count == 1)
-		out->lag_seconds = (double)(clock_now_us() - next->event.received_at_us) / 1e6;
+	uint64_t read = 0;
+	double bytes = 0;
+	while (rc == RC_OK && read < out->lag_events && read < LAG_EVENTS_READ) {
+		const struct store_record *next;
+		size_t count;
+		arena_reset(s->read);
+		rc = store_read(s->o->reader, s->generation.seq + 1 + read, 1000, LAG_BATCH_BYTES, s->read, &next,
+			&count, e);
+		if (rc != RC_OK || count == 0)
+			break;
+		if (read == 0)
+			out->lag_seconds = (double)(clock_now_us() - next->event.received_at_us) / 1e6;
+		for (size_t i = 0; i < count; i++)
+			bytes += (double)next[i].event.body.len;
+		read += count;
+	}
+	if (read > 0)
+		out->lag_bytes = (uint64_t)(bytes * ((double)out->lag_events / (double)read));
 	return rc;
+}
+
+/* Looks again a second later. */
+static enum rc
+measure_pace(struct session *s, struct projector_status *out, struct err *e)
+{
+	struct generation then;
+	struct store_span span;
+	int64_t started_ms = clock_monotonic_ms();
+	if (out->lag_events == 0 || !out->running)
+		return RC_OK;
+	(void)session_stopped(s, 1000);
+	enum rc rc = generation_find_id(s->pg, s->generation.id, &then, e);
+	if (rc == RC_OK)
+		rc = store_span(s->o->reader, &span, e);
+	double seconds = (double)(clock_monotonic_ms() - started_ms) / 1e3;
+	if (rc != RC_OK || seconds <= 0 || then.seq < s->generation.seq)
+		return rc == RC_NOTFOUND ? RC_OK : rc; /* swapped or reset meanwhile */
+	double done = (double)(then.seq - s->generation.seq) / seconds;
+	double arrived = (double)(span.last_seq - out->log_last_seq) / seconds;
+	double left = span.last_seq > then.seq ? (double)(span.last_seq - then.seq) : 0;
+	out->events_per_second = done;
+	if (left <= 0)
+		out->eta_seconds = 0;
+	else if (done > arrived)
+		out->eta_seconds = left / (done - arrived);
+	return RC_OK;
 }
 
 enum rc
 projector_status(const struct projector_options *o, struct projector_status *out, struct err *e)
 {
 	struct session s;
-	*out = (struct projector_status){ 0 };
+	*out = (struct projector_status){ .events_per_second = -1, .eta_seconds = -1 };
 	enum rc rc = session_look(&s, o, e);
 	if (rc == RC_OK)
 		rc = read_generations(&s, out, e);
 	if (rc == RC_OK)
 		rc = read_lag(&s, out, e);
+	if (rc == RC_OK)
+		rc = measure_pace(&s, out, e);
 	session_close(&s);
 	return rc;
 }

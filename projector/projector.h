@@ -9,6 +9,7 @@
 
 struct projector_options {
 	const char *conninfo;        /* libpq connection string; "" for the PG* environment */
+	const char *unreachable_hint; /* what to say besides when nothing answers there, or NULL */
 	const char *definitions_dir; /* the operator's projections; "" for none */
 	size_t batch_events_max;
 	size_t batch_bytes_max;
@@ -78,7 +79,11 @@ struct projector_generation_status {
 struct projector_status {
 	uint64_t log_first_seq, log_last_seq;
 	uint64_t lag_events;
+	uint64_t lag_bytes; /* of their bodies; estimated from the first 10,000 when there are more */
 	double lag_seconds; /* age of the oldest event that is not yet projected; 0: none */
+	/* Measured over a second when there is a lag and a projector at work; else -1. */
+	double events_per_second;
+	double eta_seconds; /* until there is no lag, at that pace and that of arrivals; -1: not in sight */
 	bool running;       /* a projector holds the live generation's lock */
 	struct projector_generation_status generations[16]; /* newest first */
 	size_t generation_count;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signed events become rows, and the same rows whatever the batches and how often they are made.
 import { program, test, assert } from '../lib/harness.mjs';
-import { until } from '../lib/hooklog.mjs';
+import { run, until } from '../lib/hooklog.mjs';
 import { startPostgres } from '../lib/postgres.mjs';
 import { fullPull, makeLog, makeProject, repository, review, sender, thinPull } from '../lib/project.mjs';
 
@@ -120,21 +120,55 @@ test('status tells where things stand', async (t) => {
 	await project.reached();
 	let status = JSON.parse((await project.runOk('status', '--json')).stdout);
 	assert.deepEqual(status, {
-		log_first_seq: 1, log_last_seq: log.sent, lag_events: 0, lag_seconds: 0, running: true,
+		log_first_seq: 1, log_last_seq: log.sent, lag_events: 0, lag_bytes: 0, lag_seconds: 0, events_per_second: null, eta_seconds: null, running: true,
 		generations: [{ id: 1, schema: 'gh_g1', status: 'live', seq: log.sent, parked: 0, current_definitions: true, paused: false }],
 	});
 	await handle.stop();
 	const before = log.sent;
 	await log.post('ping', {});
-	await log.post('ping', {});
+	await log.post('ping', { zen: 'Keep it simple' });
 	status = JSON.parse((await project.runOk('status', '--json')).stdout);
 	assert.equal(status.running, false);
 	assert.equal(status.lag_events, 2);
+	assert.equal(status.lag_bytes, '{}'.length + '{"zen":"Keep it simple"}'.length);
+	assert.equal(status.eta_seconds, null);
 	assert.ok(status.lag_seconds > 0);
 	const text = (await project.runOk('status')).stdout;
-	assert.match(text, /lag +2 events/);
+	assert.match(text, /lag +2 events, 26 bytes, [0-9.]+ s/);
 	assert.match(text, /projector +not running/);
 	assert.match(text, new RegExp(`gh_g1 +live +${before} +0 +current`));
+});
+
+// What moves the checkpoint here is the test, at a pace that does not depend on the machine's.
+test('status measures the pace and tells when the lag is gone', async (t) => {
+	const project = await makeProject(t, log, pg);
+	await project.runOk('run', '--to', '2');
+	const pace = async (step) => {
+		const mover = project.query(`select pg_advisory_lock(1751870567, 1); update hooklog.generations set seq = 2, updated_at = now();
+			do $$ begin while not exists (select from hooklog.parked_events) and (select seq from hooklog.generations) < ${log.sent - 2} loop
+				update hooklog.generations set seq = seq + ${step}; commit; perform pg_sleep(0.4); end loop; end $$`);
+		await until(async () => await project.value("select count(*) from pg_locks where locktype = 'advisory' and granted and classid = 1751870567 and objid = 1 and database = (select oid from pg_database where datname = current_database())") === '1', { what: 'the lock is held' });
+		const [json, text] = await Promise.all([project.runOk('status', '--json'), project.runOk('status')]);
+		await project.query("insert into hooklog.parked_events (generation, seq, reason) values (1, 1, 'stop')");
+		await mover;
+		await project.query('delete from hooklog.parked_events');
+		return [JSON.parse(json.stdout), text.stdout];
+	};
+	for (let i = 0; i < 60; i++)
+		await log.post('ping', {});
+	const [moving, text] = await pace(1);
+	assert.ok(moving.events_per_second > 0 && moving.events_per_second < 4, JSON.stringify(moving));
+	assert.ok(moving.eta_seconds > 0, JSON.stringify(moving));
+	assert.match(text, /projector +running, \d+ events\/s, there in \d+ s/);
+	const [stuck, said] = await pace(0);
+	assert.deepEqual([stuck.events_per_second, stuck.eta_seconds], [0, null]);
+	assert.match(said, /running, 0 events\/s, not catching up/);
+});
+
+test('without a database of its own, a command asks for the one of up', async () => {
+	const { code, stderr } = await run(['project', 'status', '--data', log.dir]);
+	assert.equal(code, 6, stderr);
+	assert.match(stderr, /of `hooklog up`: is that running/);
 });
 
 test('running is told of this database, not of another on the same server', async (t) => {
