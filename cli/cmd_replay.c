@@ -517,7 +517,7 @@ static const struct cli_option options[] = {
 	{ "since", CLI_TIME, "TIME", "received at this time or later" },
 	{ "until", CLI_TIME, "TIME", "received before this time" },
 	REPLAY_SELECT_OPTIONS,
-	{ "target", CLI_STRING, "TARGET", "where to: -, a file, file:PATH or an http(s) URL" },
+	{ "target", CLI_STRING, "TARGET", "where to: -, a file, file:PATH, or an http(s), nats or kafka URL" },
 	{ "format", CLI_STRING, "FORMAT", "in which form; see docs/replay.md" },
 	{ "secret-file", CLI_STRING, "FILE",
 		"sign for an HTTP target with the secret in this file" },

@@ -271,7 +271,9 @@ replay_run(struct store_reader *r, const struct replay_options *options,
 		rc = open_target(&run, e);
 	if (rc != RC_OK)
 		goto done;
-	if (options->concurrency > 1 && !options->total_order && run.kind->concurrent)
+	if (run.kind->publish != NULL)
+		rc = run_stream(&run, e);
+	else if (options->concurrency > 1 && !options->total_order && run.kind->concurrent)
 		rc = run_many(&run, e);
 	else
 		rc = send_one_by_one(&run, e);

@@ -60,5 +60,7 @@ void run_count_event(struct run *run, const struct event *ev);
  * time, or several. Sets result->complete or ->interrupted. */
 enum rc run_one_by_one(struct run *run, struct err *e) MUST_CHECK;
 enum rc run_many(struct run *run, struct err *e) MUST_CHECK;
+/* For a target that tells later what it has stored; opens and closes it. */
+enum rc run_stream(struct run *run, struct err *e) MUST_CHECK;
 
 #endif

@@ -13,6 +13,8 @@ static const struct replay_target_kind *const kinds[] = {
 	&replay_target_standard,
 	&replay_target_raw,
 	&replay_target_msgpack,
+	&replay_target_nats,
+	&replay_target_kafka,
 };
 
 enum rc
@@ -39,6 +41,7 @@ replay_target_find(
 		return err_set(e, RC_INVALID, NULL,
 			"'%.100s' cannot get the format %s; it takes %s", spec, format, names);
 	return err_set(e, RC_INVALID, NULL,
-		"no target of this kind: '%.100s'; give -, a path, file:PATH or an http(s) URL",
+		"no target of this kind: '%.100s'; give -, a path, file:PATH, or an http(s), nats "
+		"or kafka URL",
 		spec);
 }

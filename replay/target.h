@@ -15,6 +15,7 @@ struct replay_target_options {
 	const char *run;   /* id of the replay; "" or NULL: none */
 	const char *allow; /* hosts and address ranges beyond the public internet; NULL: none */
 	bool allow_private;
+	bool out_of_order; /* the run does not send in the order of the log */
 	unsigned char log_id[STORE_LOG_ID_BYTES];
 };
 
@@ -38,6 +39,14 @@ struct replay_target_kind {
 	 * replay.gone): the target says it is gone for good. */
 	enum rc (*send)(void *state, const struct event *const *events, size_t count,
 		struct replay_answer *answer, struct err *e);
+	/* Both instead of send, for a target that tells later what it has stored: publish hands an
+	 * event over, and what it points to is not needed any more; confirm sets *count to how many
+	 * further ones, in that order, are stored, and with all waits for every one. publish with
+	 * RC_DENIED (id replay.refused): the target cannot take this event, and others it can. RC_AGAIN:
+	 * nobody knows of those under way; open it again and publish them again. Anything else:
+	 * there is no use in going on. *count is valid whatever is returned. */
+	enum rc (*publish)(void *state, const struct event *ev, struct err *e);
+	enum rc (*confirm)(void *state, bool all, size_t *count, struct err *e);
 	/* Whether what was sent stays sent when the replay ends early. */
 	bool (*keeps)(const void *state);
 	/* Makes what was sent final when complete, else throws away what is not; frees state. */
@@ -54,6 +63,8 @@ extern const struct replay_target_kind replay_target_cloudevents_file;
 extern const struct replay_target_kind replay_target_standard;
 extern const struct replay_target_kind replay_target_raw;
 extern const struct replay_target_kind replay_target_msgpack;
+extern const struct replay_target_kind replay_target_nats;
+extern const struct replay_target_kind replay_target_kafka;
 
 /* The kind of spec; with a format, the kind of that name. RC_INVALID: no kind takes it. */
 enum rc replay_target_find(const char *spec, const char *format,

@@ -5,7 +5,7 @@ import { test, assert } from '../lib/harness.mjs';
 import { root } from '../lib/hooklog.mjs';
 import { files, lines, madeUpTree, read } from '../lib/tree.mjs';
 
-const stores = ['store', 'pg', 'http'];
+const stores = ['store', 'pg', 'http', 'broker'];
 const services = ['ingest', 'projector', 'replay', 'simulate'];
 const below = {
 	base: [],
@@ -23,6 +23,7 @@ const owners = [
 	[/^lmdb\.h$/, 'store'], [/^(zstd|zdict|zstd_errors)\.h$/, 'store'], [/^xxhash\.h$/, 'store'],
 	[/^(libpq-fe|libpq\/.*|postgres_ext)(\.h)?$/, 'pg'],
 	[/^curl\//, 'http'],
+	[/^nats\//, 'broker'], [/^librdkafka\//, 'broker'],
 	[/^microhttpd\.h$/, 'ingest'],
 ];
 // What the C library and the compiler bring.

@@ -334,7 +334,7 @@ finds_the_kind_of_target(void **unused UNUSED)
 	const struct replay_target_kind *kind;
 	static const char *const files[] = { "-", "out", "./a:b", "file:x", "file:///tmp/x" };
 	static const char *const urls[] = { "http://a", "HTTPS://a/b" };
-	static const char *const wrong[] = { "", "ftp://a", "kafka://a/b" };
+	static const char *const wrong[] = { "", "ftp://a", "kafkas://a/b" };
 	for (size_t i = 0; i < COUNT_OF(files); i++) {
 		assert_int_equal(replay_target_find(files[i], NULL, &kind, NULL), RC_OK);
 		assert_ptr_equal(kind, &replay_target_ndjson);
@@ -343,6 +343,10 @@ finds_the_kind_of_target(void **unused UNUSED)
 		assert_int_equal(replay_target_find(urls[i], NULL, &kind, NULL), RC_OK);
 		assert_ptr_equal(kind, &replay_target_http);
 	}
+	assert_int_equal(replay_target_find("nats://a/b", NULL, &kind, NULL), RC_OK);
+	assert_ptr_equal(kind, &replay_target_nats);
+	assert_int_equal(replay_target_find("kafka://a/b", NULL, &kind, NULL), RC_OK);
+	assert_ptr_equal(kind, &replay_target_kafka);
 	for (size_t i = 0; i < COUNT_OF(wrong); i++)
 		assert_int_equal(replay_target_find(wrong[i], NULL, &kind, NULL), RC_INVALID);
 }
