@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
@@ -16,7 +15,7 @@
  * docs/benchmarks.md has the method. CORPUS: a file with one real payload per line. DIR: an empty folder on
  * the disk to be measured.
  *
- *	log_bench appends CORPUS DIR ROUNDS [REDIS_SOCKET]   a second, 64 producers, each waiting for its answer
+ *	log_bench appends CORPUS DIR                         a second, 64 producers, each waiting for its answer: JSON
  *	log_bench bytes CORPUS DIR                           on disk, per byte received
  *	log_bench read CORPUS DIR ROUNDS                     events a second, read in order by one thread
  *	log_bench grow CORPUS DIR EVENTS                     an append's cost as the log grows; kills itself
@@ -57,16 +56,6 @@ cpu_seconds(void)
 	getrusage(RUSAGE_SELF, &u);
 	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
 		(double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
-
-static void
-remove_files(const char *dir)
-{
-	DIR *d = opendir(dir);
-	for (struct dirent *entry; d != NULL && (entry = readdir(d)) != NULL;)
-		unlinkat(dirfd(d), entry->d_name, 0);
-	if (d != NULL)
-		closedir(d);
 }
 
 static int
@@ -217,55 +206,28 @@ log_bytes(struct store *s)
 }
 
 static void
-appends(const struct corpus *c, const char *dir, unsigned rounds, const char *redis)
+appends(const struct corpus *c, const char *dir)
 {
 	static struct producers all;
-	double ours[ROUNDS_MAX], lmdb[ROUNDS_MAX], bare[ROUNDS_MAX], xadd[ROUNDS_MAX];
-	double events_per_commit = 0, bytes_per_commit = 0;
 	producers_new(&all, c);
-	all.socket = redis;
-	for (unsigned i = 0; i < rounds; i++) {
-		all.send = send_to_hooklog;
-		all.receive = NULL;
-		all.s = open_log(dir);
-		/* Until the first dictionary is there, as it is after the first seconds of a log's life. */
-		all.limit = atomic_load(&all.taken) + WARM_UP_EVENTS;
-		producers_run(&all);
-		clock_sleep_ms(500);
-		all.limit = 0;
-		uint64_t bytes = log_bytes(all.s);
-		unsigned syncs_before = atomic_load(&syncs);
-		struct round r = producers_run(&all);
-		double commits = atomic_load(&syncs) - syncs_before;
-		bytes = log_bytes(all.s) - bytes;
-		store_close(all.s);
-		remove_files(dir);
-		ours[i] = (double)r.events / r.seconds;
-		events_per_commit = (double)r.events / commits;
-		bytes_per_commit = (double)bytes / commits;
-		lmdb[i] = lmdb_round(&all, dir, (uint64_t)(events_per_commit + 0.5));
-		bare[i] = bare_round(dir, (size_t)bytes_per_commit) * events_per_commit;
-		if (redis != NULL) {
-			all.send = redis_send;
-			all.receive = redis_receive;
-			r = producers_run(&all);
-			xadd[i] = (double)r.events / r.seconds;
-			redis_forget(&all);
-		}
-		printf("round %u: hooklog %.0f/s (%.1f events, %.1f KiB a commit), LMDB %.0f/s, bare %.0f/s", i + 1,
-			ours[i], events_per_commit, bytes_per_commit / 1024, lmdb[i], bare[i]);
-		printf(redis != NULL ? ", Redis %.0f/s\n" : "\n", redis != NULL ? xadd[i] : 0);
-		fflush(stdout);
-	}
-	print_rounds("hooklog, 64 producers", ours, rounds, "appends/s");
-	print_rounds("raw LMDB, the same batches", lmdb, rounds, "puts/s");
-	print_rounds("bare write+sync of stored bytes", bare, rounds, "events/s");
-	printf("ratio to raw LMDB %.2f (at least 1.3 is wanted), to bare writes %.2f\n",
-		ours[rounds / 2] / lmdb[rounds / 2], ours[rounds / 2] / bare[rounds / 2]);
-	if (redis != NULL) {
-		print_rounds("Redis XADD, appendfsync always", xadd, rounds, "adds/s");
-		printf("ratio to Redis %.2f (at least 2 is wanted)\n", ours[rounds / 2] / xadd[rounds / 2]);
-	}
+	all.send = send_to_hooklog;
+	all.s = open_log(dir);
+	/* Until the first dictionary is there, as it is after the first seconds of a log's life. */
+	all.limit = WARM_UP_EVENTS;
+	producers_run(&all);
+	clock_sleep_ms(500);
+	all.limit = 0;
+	uint64_t bytes = log_bytes(all.s);
+	unsigned syncs_before = atomic_load(&syncs);
+	struct round r = producers_run(&all);
+	double commits = atomic_load(&syncs) - syncs_before;
+	bytes = log_bytes(all.s) - bytes;
+	store_close(all.s);
+	double events = (double)r.events / commits;
+	double lmdb = lmdb_round(&all, dir, (uint64_t)(events + 0.5));
+	double bare = bare_round(dir, (size_t)((double)bytes / commits)) * events;
+	printf("{\"hooklog\":%.0f,\"lmdb\":%.0f,\"bare\":%.0f,\"events_per_commit\":%.1f,\"bytes_per_commit\":%.0f}\n",
+		(double)r.events / r.seconds, lmdb, bare, events, (double)bytes / commits);
 }
 
 /* ---- bytes on disk ---- */
@@ -462,8 +424,8 @@ main(int argc, char **argv)
 	unsigned rounds = number > ROUNDS_MAX ? ROUNDS_MAX : (unsigned)number;
 	if (argc > 3)
 		corpus_read(&c, argv[2]);
-	if (strcmp(what, "appends") == 0 && argc > 4 && rounds > 0)
-		appends(&c, argv[3], rounds, argc > 5 ? argv[5] : NULL);
+	if (strcmp(what, "appends") == 0 && argc == 4)
+		appends(&c, argv[3]);
 	else if (strcmp(what, "bytes") == 0 && argc == 4)
 		bytes_on_disk(&c, argv[3]);
 	else if (strcmp(what, "read") == 0 && argc == 5 && rounds > 0)

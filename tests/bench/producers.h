@@ -21,8 +21,6 @@ struct producers;
 
 struct producer {
 	struct group *group;
-	unsigned number;
-	int fd; /* to the peer */
 	struct bytes bodies[BODIES];
 	uint64_t sent;
 	char delivery[64];
@@ -45,10 +43,7 @@ struct group {
 struct producers {
 	/* Sends p->body, the n-th of all. */
 	void (*send)(struct producer *p, uint64_t n);
-	/* Waits for answers; NULL: producer_answered is called by somebody else. */
-	size_t (*receive)(struct group *g, struct producer **ready);
 	struct store *s;
-	const char *socket;
 	atomic_ullong taken; /* numbers given out, all rounds together */
 	uint64_t limit;      /* take no number from here on; 0: for ROUND_MS */
 	atomic_bool stop;
@@ -70,12 +65,5 @@ struct bytes producers_body(const struct producers *all, uint64_t n);
 
 /* Any thread. */
 void producer_answered(struct producer *p);
-
-/* Redis on all->socket. */
-void redis_send(struct producer *p, uint64_t n);
-size_t redis_receive(struct group *g, struct producer **ready);
-
-/* The keys go, so that the memory of one round is not the next one's. */
-void redis_forget(struct producers *all);
 
 #endif

@@ -9,7 +9,6 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test, assert, program } from '../lib/harness.mjs';
-import { debianProgram } from '../lib/debian.mjs';
 import { bin, cleanEnv, exec, runOk, startIngest } from '../lib/hooklog.mjs';
 import { npmPackage } from '../lib/npm.mjs';
 import { startPostgres } from '../lib/postgres.mjs';
@@ -110,17 +109,8 @@ row('hooklog, a thread per connection, kept connections', (t, name) => hooklog(t
 row('hooklog, a thread per connection, a connection each', (t, name) => hooklog(t, name, 'http-once', { HOOKLOG_INGEST_THREADING: 'connection' }));
 
 row('Redis XADD', async (t, name) => {
-	const { file, env } = await debianProgram(t, 'usr/bin/redis-server', ['redis-server', 'redis-tools', 'libjemalloc2', 'liblua5.1-0', 'liblzf1', 'lua-cjson', 'lua-bitop', 'libhiredis0.14', 'libatomic1']);
-	const dir = diskDir(t);
-	const socket = path.join(dir, 'redis.sock');
-	const child = spawn(file, ['--port', '0', '--unixsocket', socket, '--dir', dir, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always',
-		'--auto-aof-rewrite-percentage', '0'], { env: cleanEnv(env), stdio: 'ignore' });
-	t.cleanup(() => child.kill('SIGKILL'));
-	while (!fs.existsSync(socket)) {
-		assert.equal(child.exitCode, null, 'redis-server ended');
-		await new Promise((resolve) => setTimeout(resolve, 50));
-	}
-	await measure(name, 'redis', socket, [child.pid]);
+	const redis = await startRedis(t, diskDir(t));
+	await measure(name, 'redis', redis.socket, [redis.pid]);
 });
 
 // As most receivers are written: the library's own middleware, one INSERT per delivery.
@@ -132,6 +122,7 @@ row('Node, @octokit/webhooks, INSERT', async (t, name) => {
 	fs.writeFileSync(file, `
 import { createRequire } from 'node:module';
 import http from 'node:http';
+import { startRedis } from '../lib/redis.mjs';
 const { createNodeMiddleware, Webhooks } = await import(${JSON.stringify(path.join(octokit.dir, 'dist-bundle/index.js'))});
 const { Pool } = createRequire(import.meta.url)(${JSON.stringify(pg.dir)});
 const pool = new Pool({ max: 16 });
