@@ -13,6 +13,7 @@
 #include "cli/services.h"
 #include "replay/subscription.h"
 #include "replay/target.h"
+#include "replay/token.h"
 
 #define RETRIES_DEFAULT 5
 #define CONCURRENCY_MAX 256
@@ -74,6 +75,23 @@ absolute(const char *path, struct arena *a)
 	return arena_printf(a, "%s/%s", cwd, path);
 }
 
+/* One that is pulled has nothing to do with how something is sent. */
+static enum rc
+read_pull(const struct cli_call *call, struct replay_options *o, struct err *e)
+{
+	static const char *const sending[] = { "target", "format", "secret-file", "allow-private",
+		"concurrency", "total-order", "rate", "retries" };
+	struct replay_filter *filter;
+	for (size_t i = 0; i < COUNT_OF(sending); i++)
+		if (cli_option(call, sending[i])->given)
+			return err_set(e, RC_INVALID, NULL, "--pull goes without --%s", sending[i]);
+	o->target = SUBSCRIPTION_PULL;
+	enum rc rc = replay_filter_new(&filter, &o->select, e);
+	if (rc == RC_OK)
+		replay_filter_free(filter);
+	return rc;
+}
+
 static enum rc
 read_add(struct sub *s, struct replay_options *o, struct err *e)
 {
@@ -95,10 +113,14 @@ read_add(struct sub *s, struct replay_options *o, struct err *e)
 			"a name has up to 40 letters, digits, '-' and '_', a letter first, not "
 			"'%.100s'",
 			call->args[0]);
+	if (cli_option(call, "pull")->given)
+		return read_pull(call, o, e);
 	if (o->concurrency > CONCURRENCY_MAX)
 		return err_set(e, RC_INVALID, NULL, "--concurrency is at most %d", CONCURRENCY_MAX);
 	if (o->target == NULL)
-		return err_set(e, RC_INVALID, NULL, "name a --target: an http(s) URL");
+		return err_set(e, RC_INVALID, NULL, "name a --target, an http(s) URL, or --pull");
+	if (strcmp(o->target, SUBSCRIPTION_PULL) == 0)
+		return err_set(e, RC_INVALID, NULL, "the target is an http(s) URL");
 	enum rc rc = replay_target_find(o->target, o->format, &kind, e);
 	if (rc == RC_OK && !kind->concurrent)
 		rc = err_set(e, RC_INVALID, NULL,
@@ -153,8 +175,11 @@ run_add(const struct cli_call *call)
 		rc = journal_new(&journal, s.config.subscriptions_dir, call->args[0], &o,
 			s.span.log_id, from, UINT64_MAX, &e);
 	journal_close(journal);
+	bool unserved = rc == RC_OK && strcmp(o.target, SUBSCRIPTION_PULL) == 0 &&
+			s.config.subscription_listen[0] == '\0';
 	if (rc == RC_OK && !call->json)
-		printf("subscription %s starts at event %" PRIu64 "\n", call->args[0], from);
+		printf("subscription %s starts at event %" PRIu64 "%s\n", call->args[0], from,
+			unserved ? "; set subscription.listen, or nobody can pull it" : "");
 	else if (rc == RC_OK)
 		printf("{\"name\":\"%s\",\"next_seq\":%" PRIu64 "}\n", call->args[0], from);
 	return sub_close(&s, rc, &e);
@@ -285,6 +310,8 @@ wish_for(struct sub *s, enum wish wish, struct err *e)
 	if (rc == RC_OK && wish == SEEK && !cli_option(s->call, "from")->given &&
 		!cli_option(s->call, "since")->given)
 		rc = err_set(e, RC_INVALID, NULL, "name the position with --from or --since");
+	if (rc == RC_OK && wish == RETRY && strcmp(k->options.target, SUBSCRIPTION_PULL) == 0)
+		rc = err_set(e, RC_INVALID, NULL, "'%s' is pulled: nothing is sent, nothing failed", name);
 	if (rc == RC_OK && wish == SEEK)
 		rc = position(s, 1, &seq, e);
 	if (rc == RC_OK)
@@ -300,6 +327,8 @@ wish_for(struct sub *s, enum wish wish, struct err *e)
 		c->seek_seq = seq;
 	}
 	rc = subscription_control_write(dir, name, c, e);
+	if (rc == RC_OK && wish == REMOVE)
+		rc = token_revoke(dir, NULL, name, e);
 	if (rc != RC_OK || wish != REMOVE)
 		return rc;
 	/* Who serves it removes it; otherwise nobody does. */
@@ -377,6 +406,7 @@ run_serve(const struct cli_call *call)
 
 static const struct cli_option add_options[] = {
 	{ "target", CLI_STRING, "URL", "where to" },
+	{ "pull", CLI_FLAG, NULL, "nowhere: the consumer fetches, with a token of `hooklog token add`" },
 	{ "format", CLI_STRING, "FORMAT", "in which form; see docs/replay.md" },
 	{ "secret-file", CLI_STRING, "FILE", "sign with the secret in this file" },
 	{ "from", CLI_U64, "SEQ", "first event; default: the next one that comes" },
@@ -400,7 +430,7 @@ static const struct cli_option seek_options[] = {
 	.summary = what, .run = does
 
 const struct cli_command cmd_subscription_add = {
-	NAMED("add", "Let a URL follow the log from now on, or from an event.", run_add),
+	NAMED("add", "Let a URL, or a consumer that pulls, follow the log from now on or from an event.", run_add),
 	.details =
 		"Served by `hooklog up` and `hooklog subscription run`, which notice it by "
 		"themselves. "

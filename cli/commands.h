@@ -66,6 +66,9 @@
 	X(subscription_run)                                                                \
 	X(subscription_seek)                                                               \
 	X(subscription_show)                                                               \
+	X(token_add)                                                                       \
+	X(token_list)                                                                      \
+	X(token_revoke)                                                                    \
 	X(up)
 
 #define DECLARE(name) extern const struct cli_command cmd_##name;

@@ -93,6 +93,15 @@ const struct cfg_key config_keys[] = {
 	{ ROW("replay.allow", CFG_STRING, replay_allow), .fallback = "",
 		.help = "Hosts and address ranges outside the public internet that replays and "
 			"subscriptions may send to, with commas: staging.local, 10.1.0.0/16." },
+	{ ROW("subscription.listen", CFG_STRING, subscription_listen), .fallback = "",
+		.help = "Address and port consumers pull events from, such as 127.0.0.1:8090 or "
+			"unix:/path. Empty: none; subscriptions that are pulled are not served." },
+	{ ROW("subscription.connections_max", CFG_U64, subscription_connections_max),
+		.fallback = "64", .min = 1, .max = 4096,
+		.help = "Connections of consumers open at once; each may hold 1 MiB of events." },
+	{ ROW("subscription.write_timeout_ms", CFG_U64, subscription_write_timeout_ms),
+		.fallback = "30s", .min = 100, .max = 3600000,
+		.help = "A consumer that has not taken an event after so long is disconnected." },
 };
 
 const size_t config_key_count = COUNT_OF(config_keys);

@@ -35,6 +35,8 @@ struct config {
 	uint64_t projector_batch_bytes_max;
 	uint64_t projector_memory_bytes_max;
 	uint64_t projector_bulk_events_min;
+	const char *subscription_listen;
+	uint64_t subscription_connections_max, subscription_write_timeout_ms;
 	const char *replay_allow;
 	/* Derived from data_dir. */
 	const char *log_dir;

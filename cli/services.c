@@ -58,7 +58,9 @@ services_start_ingest(const struct config *c, struct store *s, struct arena *a, 
 	if (rc != RC_OK)
 		return rc;
 	struct telemetry *telemetry = arena_alloc(a, sizeof *telemetry);
-	*telemetry = (struct telemetry){ s, arena_string(a, bytes_str(c->log_dir)) };
+	*telemetry = (struct telemetry){ .store = s,
+		.log_dir = arena_string(a, bytes_str(c->log_dir)),
+		.subscriptions_dir = arena_string(a, bytes_str(c->subscriptions_dir)) };
 	const struct ingest_options options = { .listen = c->ingest_listen,
 		.connections_per_address_max = c->ingest_connections_per_address_max,
 		.trusted_proxies = c->ingest_trusted_proxies,
@@ -148,5 +150,8 @@ services_subscriptions(const struct config *c, struct store_reader *r, int stop_
 		.allow = c->replay_allow,
 		.reader = r,
 		.stop_fd = stop_fd,
+		.listen = c->subscription_listen,
+		.connections_max = c->subscription_connections_max,
+		.write_timeout_ms = (int64_t)c->subscription_write_timeout_ms,
 		.read_secret = secret_read };
 }

@@ -2,6 +2,7 @@
 #include <sys/statvfs.h>
 
 #include "cli/telemetry.h"
+#include "replay/subscription.h"
 
 /* Enough for the largest commit and the growth of the dedupe index. */
 #define DISK_BYTES_MIN ((uint64_t)128 * 1024 * 1024)
@@ -55,6 +56,8 @@ telemetry_collect(struct buf *out, void *context)
 		put(out, "hooklog_log_disk_size_bytes", "gauge",
 			"Size of the file system of the log.", size_bytes);
 	}
+	if (reader != NULL)
+		subscriptions_put_metrics(out, t->subscriptions_dir, reader);
 	store_reader_close(reader);
 	arena_free(a);
 }

@@ -5,13 +5,13 @@
 #include "base/buf.h"
 #include "store/store.h"
 
-/* What the receiver's second listener tells about the log. Called in its thread. */
+/* What the receiver's second listener tells about the log and who follows it. Called in its thread. */
 struct telemetry {
 	struct store *store;
-	const char *log_dir;
+	const char *log_dir, *subscriptions_dir;
 };
 
-/* Appends the log's metrics. context is a struct telemetry. */
+/* Appends the metrics of the log and of the subscriptions. context is a struct telemetry. */
 void telemetry_collect(struct buf *out, void *context);
 
 /* Appends a line for the disk; false: there is so little room that events will soon be refused. */

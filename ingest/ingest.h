@@ -31,7 +31,7 @@ enum ingest_threading {
 };
 
 struct ingest_options {
-	const char *listen; /* as ingest/listen.h: "127.0.0.1:8080", "unix:/run/hooklog.sock" */
+	const char *listen; /* as base/listen.h: "127.0.0.1:8080", "unix:/run/hooklog.sock" */
 	enum ingest_threading threading;
 	size_t threads;                     /* of INGEST_POOL; 0: one per processor */
 	size_t connections_max;             /* more are answered 503; 0: 512 */

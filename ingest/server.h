@@ -8,7 +8,7 @@
 
 #include "ingest/conns.h"
 #include "ingest/ingest.h"
-#include "ingest/listen.h"
+#include "base/listen.h"
 #include "ingest/metrics.h"
 #include "ingest/peers.h"
 #include "ingest/quarantine.h"

@@ -15,6 +15,15 @@ subscription_name_valid(const char *name)
 		       len;
 }
 
+bool
+subscription_is_pulled(const char *dir, const char *name, struct arena *a)
+{
+	struct replay_options o = { 0 };
+	struct err e;
+	return journal_options(dir, name, a, &o, &e) == RC_OK && o.target != NULL &&
+	       strcmp(o.target, SUBSCRIPTION_PULL) == 0;
+}
+
 enum rc
 subscription_control_read(
 	const char *dir, const char *name, struct subscription_control *c, struct err *e)

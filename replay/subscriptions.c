@@ -4,9 +4,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "replay/subscription.h"
+#include "replay/pull.h"
 
-/* One thread for each subscription: one that is slow, or whose target hangs, holds up no other. */
+/* One thread for each push subscription: one that is slow, or whose target hangs, holds up no other.
+ * Those that are pulled are one server's. */
 
 #define SUBSCRIPTIONS_MAX 256
 #define LOOK_EVERY_MS 500
@@ -84,20 +85,69 @@ start(struct slot *slot, const struct subscriptions_options *o, const char *name
 	return err_sys(e, RC_IO, NULL, failed, "start a thread");
 }
 
-/* Starts a thread for each subscription that has none. */
+static bool
+is_running(const struct slot *slots, const char *name)
+{
+	for (size_t i = 0; i < SUBSCRIPTIONS_MAX; i++)
+		if (slots[i].used && strcmp(slots[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Starts a thread for each push subscription that has none; *pulled: the others. */
 static enum rc
-start_missing(
-	struct slot *slots, const struct subscriptions_options *o, struct arena *a, struct err *e)
+start_missing(struct slot *slots, const struct subscriptions_options *o, struct arena *a,
+	const char ***pulled, size_t *pulled_count, struct err *e)
 {
 	const char *const *names;
 	size_t count;
+	*pulled_count = 0;
 	enum rc rc = journal_list(o->dir, a, &names, &count, e);
+	if (rc != RC_OK)
+		return rc;
+	*pulled = arena_alloc(a, (count + 1) * sizeof(**pulled));
 	for (size_t i = 0; rc == RC_OK && i < count; i++) {
+		if (is_running(slots, names[i]))
+			continue;
+		if (subscription_is_pulled(o->dir, names[i], a)) {
+			(*pulled)[(*pulled_count)++] = names[i];
+			continue;
+		}
 		struct slot *slot = slot_for(slots, names[i]);
-		if (slot != NULL && !slot->used && clock_monotonic_ms() >= slot->again_ms)
+		if (slot != NULL && clock_monotonic_ms() >= slot->again_ms)
 			rc = start(slot, o, names[i], e);
 	}
 	return rc;
+}
+
+/* The server of those that are pulled; until it can be started it is tried again. */
+struct pulling {
+	struct pull *pull;
+	int64_t again_ms;
+};
+
+static void
+serve_pulled(struct pulling *p, const struct subscriptions_options *o, const char *const *names,
+	size_t count)
+{
+	const struct pull_options options = { .subscriptions = o,
+		.listen = o->listen,
+		.connections_max = o->connections_max,
+		.write_timeout_ms = o->write_timeout_ms };
+	int64_t now = clock_monotonic_ms();
+	struct err e;
+	if (o->listen == NULL || o->listen[0] == '\0')
+		return;
+	if (p->pull == NULL && now >= p->again_ms) {
+		if (pull_start(&p->pull, &options, &e) == RC_OK)
+			LOG_INFO("subscription.listening",
+				F_S("address", pull_address(p->pull)));
+		else if (p->again_ms == 0)
+			log_err("ingest.listen", &e);
+		p->again_ms = now + AGAIN_AFTER_MS;
+	}
+	if (p->pull != NULL)
+		pull_tick(p->pull, names, count);
 }
 
 void
@@ -106,22 +156,28 @@ subscriptions_run(const struct subscriptions_options *o)
 	struct slot *slots = base_zalloc(SUBSCRIPTIONS_MAX * sizeof(*slots));
 	struct arena *a = arena_new(8192);
 	struct pollfd p = { .fd = o->stop_fd, .events = POLLIN };
+	struct pulling pulling = { NULL, 0 };
 	bool failed = false;
 	struct err e;
 	do {
+		const char **pulled = NULL;
+		size_t pulled_count = 0;
 		arena_reset(a);
 		for (size_t i = 0; i < SUBSCRIPTIONS_MAX; i++)
 			if (slots[i].used && __atomic_load_n(&slots[i].ended, __ATOMIC_ACQUIRE))
 				join(&slots[i]);
 		/* Those that run go on; what failed is tried again. */
-		bool ok = start_missing(slots, o, a, &e) == RC_OK;
+		bool ok = start_missing(slots, o, a, &pulled, &pulled_count, &e) == RC_OK;
 		if (!ok && !failed)
 			log_err("subscription.stopped", &e);
 		failed = !ok;
+		if (ok)
+			serve_pulled(&pulling, o, pulled, pulled_count);
 	} while (poll(&p, 1, LOOK_EVERY_MS) <= 0);
 	for (size_t i = 0; i < SUBSCRIPTIONS_MAX; i++)
 		if (slots[i].used)
 			join(&slots[i]);
+	pull_stop(pulling.pull);
 	arena_free(a);
 	free(slots);
 }

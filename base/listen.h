@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef INGEST_LISTEN_H
-#define INGEST_LISTEN_H
+#ifndef BASE_LISTEN_H
+#define BASE_LISTEN_H
 
 #include "base/err.h"
 
@@ -18,7 +18,7 @@ struct listener {
 
 /* Opens what the key of the configuration says: "127.0.0.1:8080", "[::1]:8080" or "unix:/path";
  * port 0: any free one. A socket from systemd (sd_listen_fds(3)) takes its place: the one with
- * FileDescriptorName=name, or with take_first the first one that is not named "admin". A unix
+ * FileDescriptorName=name, or with take_first the first one that is not named "admin" or "subscriptions". A unix
  * socket gets mode 0660; one that nobody listens on any more is replaced. RC_INVALID: no such
  * address. RC_IO: in use, not allowed. Both with id ingest.listen. */
 enum rc listen_open(struct listener *l, const char *key, const char *where, const char *name,

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "ingest/listen.h"
+#include "base/listen.h"
 
 #define LISTEN_ID "ingest.listen"
 #define LISTEN_BACKLOG 1024
@@ -111,7 +111,8 @@ passed_fd(const char *name, bool take_first)
 		return -1;
 	for (long i = 0; i < number_of("LISTEN_FDS"); i++) {
 		passed_name(i, own);
-		if (strcmp(own, name) == 0 || (take_first && strcmp(own, "admin") != 0))
+		bool other = strcmp(own, "admin") == 0 || strcmp(own, "subscriptions") == 0;
+		if (strcmp(own, name) == 0 || (take_first && !other))
 			return (int)(PASSED_FD_FIRST + i);
 	}
 	return -1;
