@@ -29,9 +29,9 @@ struct server {
 	struct listener listener;
 	struct MHD_Daemon *daemon;
 	pthread_t reaper;
-	bool reaper_runs;
+	bool reaper_started;
 	pthread_mutex_t lock;
-	bool stopping; /* under the lock, as are the connections */
+	bool stopping, stopped; /* under the lock, as are the connections */
 	size_t conn_count;
 	struct conn *conns;
 };
@@ -71,7 +71,7 @@ reap(void *context)
 {
 	struct server *s = context;
 	pthread_mutex_lock(&s->lock);
-	while (s->reaper_runs) {
+	while (!s->stopped) {
 		int64_t now = clock_monotonic_ms();
 		for (size_t i = 0; i < s->conn_count; i++) {
 			struct conn *c = &s->conns[i];
@@ -207,9 +207,8 @@ server_start(struct server **out, const struct server_options *o, struct err *e)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	if (rc == RC_OK) {
-		s->reaper_runs = true;
 		int failed = pthread_create(&s->reaper, NULL, reap, s);
-		s->reaper_runs = failed == 0;
+		s->reaper_started = failed == 0;
 		if (failed != 0)
 			rc = err_sys(e, RC_IO, NULL, failed, "start a thread");
 	}
@@ -245,10 +244,9 @@ server_stop(struct server *s)
 		MHD_stop_daemon(s->daemon);
 	}
 	pthread_mutex_lock(&s->lock);
-	bool join = s->reaper_runs;
-	s->reaper_runs = false;
+	s->stopped = true;
 	pthread_mutex_unlock(&s->lock);
-	if (join)
+	if (s->reaper_started)
 		pthread_join(s->reaper, NULL);
 	listen_close(&s->listener);
 	pthread_mutex_destroy(&s->lock);
