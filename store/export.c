@@ -116,7 +116,8 @@ put_batch(struct exporter *x, const struct raw_batch *b, struct err *e)
 				"the chain is broken at event %" PRIu64
 				"; run `hooklog log verify`",
 				record->seq);
-		if (record->header.dict_id != 0 && !record->header.redacted)
+		/* Of a redacted record, too: what was signed counts it. */
+		if (record->header.dict_id != 0)
 			rc = put_dict(x, record->header.dict_id, e);
 		if (rc == RC_OK)
 			rc = stream_put_record(x->w, record->seq, record->bytes, e);

@@ -128,6 +128,12 @@ record_open(struct bytes record, uint64_t seq, struct record_header *h, struct e
 	return RC_OK;
 }
 
+uint32_t
+record_dict_id(struct bytes record)
+{
+	return (uint32_t)get_le(record.data + AT_DICT, 4);
+}
+
 bool
 record_chain_fits(struct bytes record, const unsigned char previous[STORE_CHAIN_BYTES])
 {

@@ -84,6 +84,9 @@ record_chain(struct bytes record)
 	return record.data + RECORD_HEADER_BYTES - STORE_CHAIN_BYTES;
 }
 
+/* The id of the dictionary such a record states; 0: none. */
+uint32_t record_dict_id(struct bytes record);
+
 static inline struct bytes
 record_payload(struct bytes record)
 {

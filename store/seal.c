@@ -19,8 +19,8 @@ seal_add_dict(unsigned char dicts[SHA256_BYTES], const unsigned char dict_sha256
 	memcpy(dicts, hash, SHA256_BYTES);
 }
 
-static enum rc
-note_dict(struct seal_tree *t, struct segment *s, MDB_txn *txn, uint32_t id, struct err *e)
+enum rc
+seal_note_dict(struct seal_tree *t, struct segment *s, MDB_txn *txn, uint32_t id, struct err *e)
 {
 	const struct dict *d;
 	if (id == 0)
@@ -68,7 +68,7 @@ step(struct seal_tree *t, struct segment *s, uint64_t seq, struct tree_path *pat
 		else
 			rc = record_open(db_bytes(v), t->next_seq, &h, e);
 		if (code == 0 && rc == RC_OK)
-			rc = note_dict(t, s, txn, h.dict_id, e);
+			rc = seal_note_dict(t, s, txn, h.dict_id, e);
 		if (code != 0 || rc != RC_OK)
 			break;
 		if (t->next_seq == s->first_seq)

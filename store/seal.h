@@ -27,6 +27,11 @@ struct seal_tree {
 	unsigned char dicts[SHA256_BYTES];
 };
 
+/* Adds the dictionary id of s to those t has seen, when it is new. RC_CORRUPT: s does not hold it, or too
+ * many. */
+enum rc seal_note_dict(struct seal_tree *t, struct segment *s, MDB_txn *txn, uint32_t id, struct err *e)
+	MUST_CHECK;
+
 /* Asked between two read transactions: whether to give up. */
 typedef bool (*seal_stop_fn)(void *context);
 

@@ -5,7 +5,7 @@
 #include "store/index.h"
 #include "store/ledger.h"
 #include "store/redact.h"
-#include "store/tree.h"
+#include "store/seal.h"
 #include "store/verify.h"
 
 /* Records looked at in one read transaction: an older one would keep the writer from reusing pages. */
@@ -18,8 +18,9 @@ struct verifier {
 	struct signed_claims claims;
 	size_t next_claim;
 	/* Over the segment's records so far, when all of them were looked at. */
-	struct tree tree;
+	struct seal_tree tree;
 	bool tree_known;
+	int64_t segment_at_us; /* time of the segment's first record */
 	uint64_t owned_last;
 	bool sealed_wanted; /* whether seals are looked at */
 	store_finding_fn warned;
@@ -111,7 +112,7 @@ check_claims(struct verifier *v, uint64_t first_seq, const struct store_record *
 	uint64_t seq = record->event.seq;
 	unsigned char root[SHA256_BYTES];
 	if (v->tree_known)
-		tree_add(&v->tree, record->chain, NULL);
+		tree_add(&v->tree.tree, record->chain, NULL);
 	while (v->next_claim < c->count && c->by_seq[v->next_claim]->seq < seq)
 		v->next_claim++;
 	for (; v->next_claim < c->count && c->by_seq[v->next_claim]->seq == seq; v->next_claim++) {
@@ -124,9 +125,11 @@ check_claims(struct verifier *v, uint64_t first_seq, const struct store_record *
 		if (st->first_seq != first_seq) {
 			finding(v, seq, "the record was signed as part of another segment");
 		} else if (v->tree_known) {
-			tree_root(&v->tree, NULL, root);
+			tree_root(&v->tree.tree, NULL, root);
 			if (memcmp(root, st->root, sizeof root) != 0)
 				finding(v, seq, "the hash tree of the segment is not the one that was signed");
+			if (memcmp(v->tree.dicts, st->dicts, sizeof st->dicts) != 0)
+				finding(v, seq, "the dictionaries up to here are not those that were signed");
 		}
 	}
 }
@@ -147,6 +150,9 @@ check_seal(struct verifier *v, uint64_t first_seq, uint64_t last_seq, struct err
 	}
 	if (st->seq != last_seq || st->count != last_seq - first_seq + 1)
 		finding(v, first_seq, "the segment does not end with the record it was sealed with");
+	if (v->tree_known && ((int64_t)st->first_at_us != v->segment_at_us ||
+				     (int64_t)st->last_at_us != v->at_us))
+		finding(v, first_seq, "the times of the segment's records are not those that were sealed");
 	enum rc rc = segment_acquire(v->reader->set, first_seq, &s, e);
 	if (rc != RC_OK)
 		return rc;
@@ -179,7 +185,14 @@ check_record(struct verifier *v, struct segment *s, MDB_txn *txn, uint64_t seq, 
 		finding(v, seq, e->text);
 	}
 	v->report->checked_events++;
+	if (rc == RC_OK && v->tree_known) {
+		rc = seal_note_dict(&v->tree, s, txn, record_dict_id(bytes), e);
+		if (rc == RC_CORRUPT)
+			finding(v, seq, e->text);
+	}
 	if (rc == RC_OK) {
+		if (seq == s->first_seq)
+			v->segment_at_us = record.event.received_at_us;
 		check_claims(v, s->first_seq, &record);
 		return RC_OK;
 	}
@@ -211,7 +224,7 @@ check_step(struct verifier *v, size_t index, uint64_t *seq, uint64_t last, bool 
 		if (v->report->checked_events == 0)
 			memcpy(v->report->prev_chain, v->chain, STORE_CHAIN_BYTES);
 		v->chain_known = v->tree_known = true;
-		v->tree = (struct tree){ 0 };
+		v->tree = (struct seal_tree){ 0 };
 	}
 	rc = segment_range(s, txn, &first, &segment_last, e);
 	for (size_t i = 0; rc == RC_OK && i < STEP_RECORDS && *seq <= segment_last && *seq <= last &&

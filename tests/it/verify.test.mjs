@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { test, assert, program } from '../lib/harness.mjs';
-import { run, runOk, startIngest, tempDir } from '../lib/hooklog.mjs';
+import { root, run, runOk, startIngest, tempDir } from '../lib/hooklog.mjs';
 
 const COUNT = 80;
 const SEGMENT = '00000000000000000001.mdb';
@@ -88,4 +88,21 @@ test('pages that kill the reader are a finding', async (t) => {
 test('a wrong key option is a usage error, a missing log is told', async (t) => {
 	assert.equal((await run(['log', 'verify', '--key', 'x', '--data', tempDir(t)])).code, 2);
 	assert.equal((await run(['log', 'verify', '--data', tempDir(t)])).code, 3);
+});
+
+test('docs/integrity.md explains everything that verify can say', () => {
+	const page = fs.readFileSync(path.join(root, 'docs/integrity.md'), 'utf8');
+	const source = (name, from = '', to = /$/) => {
+		const text = fs.readFileSync(path.join(root, 'store', name), 'utf8');
+		const rest = text.slice(text.indexOf(from));
+		return rest.slice(0, rest.search(to));
+	};
+	const code = [source('verify.c'), source('verify_claims.c'), source('verify_index.c'), source('verify_jobs.c'), source('record.c'),
+		source('redact.c', 'redact_check(', /\n}\n/)].join('\n').replace(/\/\*[^]*?\*\//g, '').replace(/#include.*/g, '');
+	const literals = [...code.replace(/"\s*PRI\w+\s*"/g, 'd').replace(/"\s+"/g, '').matchAll(/"((?:[^"\\\n]|\\.)*)"/g)].map((m) => m[1]);
+	const other = /^(hooklog checkpoints 1|hooklog log v1|make a pipe|the log starts with )|findings in/;
+	const texts = literals.filter((text) => text.split(' ').length >= 3 && !other.test(text));
+	assert.ok(texts.length > 40, `${texts.length}`);
+	const missing = texts.filter((text) => text.split(/%\w+|%/).some((part) => part.trim().split(' ').length >= 3 && !page.includes(part.trim())));
+	assert.deepEqual(missing, []);
 });

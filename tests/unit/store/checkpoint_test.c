@@ -347,6 +347,54 @@ statements_cannot_be_edited(void **state)
 	helper_remove(dir);
 }
 
+/* Somebody with the key signs what is not so; each field is held against the records by itself. */
+static void
+every_field_of_a_statement_is_checked(void **state)
+{
+	(void)state;
+	static const char *const wanted[] = { "history was rewritten", "hash tree", "dictionaries up to here",
+		"does not end with the record", "times of the segment", "times of the segment",
+		"file is not the one", "file is not the one", "part of another segment" };
+	char *dir = helper_dir(), *kept = helper_dir();
+	struct arena *a = arena_new(4096);
+	unsigned char id[STORE_LOG_ID_BYTES];
+	struct err e;
+	fill(dir, 20000, 0);
+	log_id_of(dir, id);
+	copy_file(dir, kept, LEDGER_NAME);
+	for (size_t i = 0; i < COUNT_OF(wanted); i++) {
+		const struct store_statement *st;
+		struct ledger *l;
+		struct ledger_view v;
+		copy_file(kept, dir, LEDGER_NAME);
+		size_t count = statements_of(dir, a, &st), n = 0;
+		while (n < count && (st[n].kind != STORE_SEAL || st[n].first_seq == 1))
+			n++;
+		assert_true(n < count);
+		struct store_statement wrong = st[n];
+		switch (i) {
+		case 0: wrong.chain[5] ^= 1; break;
+		case 1: wrong.root[5] ^= 1; break;
+		case 2: wrong.dicts[5] ^= 1; break;
+		case 3: wrong.count++; break;
+		case 4: wrong.first_at_us++; break;
+		case 5: wrong.last_at_us++; break;
+		case 6: wrong.file_bytes++; break;
+		case 7: wrong.file_sha256[5] ^= 1; break;
+		default: wrong.first_seq++; break;
+		}
+		assert_int_equal(ledger_open(&l, dir, id, a, &v, &e), RC_OK);
+		assert_int_equal(ledger_append(l, &wrong, &e), RC_OK);
+		ledger_close(l);
+		assert_found(dir, NULL, wanted[i]);
+	}
+	copy_file(kept, dir, LEDGER_NAME);
+	assert_sound(dir, 0);
+	arena_free(a);
+	helper_remove(dir);
+	helper_remove(kept);
+}
+
 static void
 a_torn_line_is_cut_off(void **state)
 {
@@ -559,6 +607,7 @@ main(void)
 		cmocka_unit_test(a_sealed_segment_is_never_written_again),
 		cmocka_unit_test(rewritten_history_is_found),
 		cmocka_unit_test(statements_cannot_be_edited),
+		cmocka_unit_test(every_field_of_a_statement_is_checked),
 		cmocka_unit_test(a_torn_line_is_cut_off),
 		cmocka_unit_test(a_new_key_is_told),
 		cmocka_unit_test(a_key_is_followed_by_another),
