@@ -150,27 +150,6 @@ run_status(const struct cli_call *call)
 	return printed ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int
-run_check(const struct cli_call *call)
-{
-	struct arena *a = arena_new(64 * 1024);
-	struct buf out = buf_new(LIMIT_TEXT_BYTES);
-	struct config config;
-	struct err e;
-	enum rc rc = config_load(&config, call, a, NULL, &e);
-	if (rc == RC_OK)
-		rc = projector_check(config.projector_dir, call->args[0], cli_option(call, "sql")->given, &out,
-			&e);
-	int code = EXIT_DONE;
-	if (rc != RC_OK)
-		code = cmd_fail(&e);
-	else if (!cmd_print(&out))
-		code = EXIT_FAILED;
-	buf_free(&out);
-	arena_free(a);
-	return code;
-}
-
 struct parked_list {
 	struct buf out;
 	bool json;
@@ -251,21 +230,6 @@ const struct cli_command cmd_project_status = {
 		   "second and when it will be there. \"needs rebuild\": the projection files are not those the tables\n"
 		   "were made from.\n",
 	.run = run_status,
-};
-
-static const struct cli_option check_options[] = {
-	{ "sql", CLI_FLAG, NULL, "print the SQL made from each definition" },
-};
-
-const struct cli_command cmd_project_check = {
-	.name = "project check",
-	.args_help = "[TABLE]",
-	.args_max = 1,
-	.summary = "Check the projection files and list what they make.",
-	.details = "Needs no database. Reads the built-in projections and those of projector.dir.\n",
-	.options = check_options,
-	.option_count = COUNT_OF(check_options),
-	.run = run_check,
 };
 
 static const struct cli_option parked_options[] = {

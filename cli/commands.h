@@ -33,6 +33,7 @@
 	X(project_check)                                                                           \
 	X(project_drop)                                                                            \
 	X(project_explain)                                                                         \
+	X(project_new)                                                                             \
 	X(project_parked)                                                                          \
 	X(project_pause)                                                                           \
 	X(project_rebuild)                                                                         \

@@ -73,6 +73,12 @@ size_t jpath_rows(const struct jpath_doc *doc, size_t slot);
  * row r of a[].b and row r of a[].c come from one element. */
 struct jpath_value jpath_get(const struct jpath_doc *doc, size_t slot, size_t row);
 
+/* The members of a JPATH_OBJECT, or with name NULL the elements of a JPATH_ARRAY, one after the other: sets
+ * *rest, at first jpath_inside of it, to what is behind the next one. False: there is none left. For values
+ * that jpath_walk gave, whose syntax is right. *name is as written, without its quotes. */
+struct bytes jpath_inside(struct jpath_value v);
+bool jpath_next(struct bytes *rest, struct bytes *name, struct jpath_value *value);
+
 /* Decodes a JPATH_STRING for a text column: escapes resolved, \u0000 and lone surrogates become
  * U+FFFD, which PostgreSQL can store. *altered (may be NULL) tells whether that happened. The
  * result is valid UTF-8, in a, or in the document when nothing had to change. */

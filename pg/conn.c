@@ -37,8 +37,10 @@ conn_error(const struct pg *pg, const char *doing, struct err *e)
 }
 
 enum rc
-conn_result_error(const struct pg *pg, const PGresult *result, struct err *e)
+conn_result_error(struct pg *pg, const PGresult *result, struct err *e)
 {
+	const char *position = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
+	pg->error_position = position == NULL ? 0 : (int)strtol(position, NULL, 10);
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	if (state == NULL)
 		return conn_error(pg, "PostgreSQL", e);
@@ -484,4 +486,10 @@ pg_put_literal(struct buf *out, const char *text)
 		buf_put_char(out, *p);
 	}
 	buf_put_char(out, '\'');
+}
+
+int
+pg_error_position(const struct pg *pg)
+{
+	return pg->error_position;
 }

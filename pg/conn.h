@@ -13,11 +13,12 @@ struct pg {
 	int64_t timeout_ms;
 	size_t sends;     /* statements of the open pipeline, without BEGIN */
 	char *copy_chunk; /* what pg_copy_get gave out last */
+	int error_position; /* of the last refusal in its statement, in characters from 1; 0: it has none */
 };
 
 /* Fill *e: the connection is broken; the server refused; it did not answer in time. */
 enum rc conn_error(const struct pg *pg, const char *doing, struct err *e);
-enum rc conn_result_error(const struct pg *pg, const PGresult *result, struct err *e);
+enum rc conn_result_error(struct pg *pg, const PGresult *result, struct err *e);
 enum rc conn_timed_out(struct pg *pg, struct err *e);
 
 /* When what starts now must be answered, on the monotonic clock. */

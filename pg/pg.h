@@ -39,6 +39,9 @@ void pg_set_timeout_ms(struct pg *pg, int64_t timeout_ms);
 /* Runs one or more statements and drops their rows. */
 enum rc pg_exec(struct pg *pg, const char *sql, struct err *e) MUST_CHECK;
 
+/* Where in its SQL the statement that was refused last is wrong, in characters from 1; 0: not known. */
+int pg_error_position(const struct pg *pg);
+
 /* Object ids of the types we send (PostgreSQL's pg_type.dat; they never change). */
 enum pg_type {
 	PG_BOOL = 16,

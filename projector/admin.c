@@ -199,18 +199,14 @@ projector_parked_drop(const struct projector_options *o, uint64_t seq, struct er
 }
 
 enum rc
-projector_check(const char *definitions_dir, const char *only_table, bool sql, struct buf *out,
-	struct err *e)
+projector_check(const char *definitions_dir, const char *only, bool sql, struct buf *out, struct err *e)
 {
 	struct arena *a = arena_new(256 * 1024);
-	struct catalog c;
-	enum rc rc = catalog_load(&c, definitions_dir, a, e);
-	bool found = false;
+	struct catalog c = { .paths = NULL };
+	enum rc rc = only == NULL ? catalog_load(&c, definitions_dir, a, e)
+				  : catalog_load_one(&c, definitions_dir, only, a, e);
 	for (size_t i = 0; rc == RC_OK && i < c.count; i++) {
 		const struct definition *d = &c.definitions[i];
-		if (only_table != NULL && strcmp(only_table, d->table) != 0)
-			continue;
-		found = true;
 		if (!sql) {
 			buf_printf(out, "%-20s %-24s %zu columns, %zu groups, %zu row paths  %s\n", d->table,
 				d->view, d->column_count, d->group_count, d->rows_count, d->file);
@@ -222,8 +218,6 @@ projector_check(const char *definitions_dir, const char *only_table, bool sql, s
 		buf_put_str(out, ";\n");
 		tables_put_view(out, d->view, "gh_gN", d->table);
 	}
-	if (rc == RC_OK && !found)
-		rc = err_set(e, RC_NOTFOUND, NULL, "there is no projection that makes table %s", only_table);
 	if (c.paths != NULL)
 		catalog_free(&c);
 	arena_free(a);

@@ -28,7 +28,7 @@ prepare_table(struct applier *a, const struct definition *d, struct err *e)
 	if (rc == RC_OK)
 		rc = pg_exec(a->pg, buf_cstr(&sql), e);
 	buf_free(&sql);
-	return rc == RC_OK ? RC_OK : tables_refused(d, e);
+	return rc == RC_OK ? RC_OK : tables_refused(d, NULL, 0, e);
 }
 
 enum rc

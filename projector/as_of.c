@@ -35,7 +35,7 @@ create(struct session *s, uint64_t seq, struct err *e)
 		tables_put_create(&sql, &s->catalog.definitions[i], s->generation.schema);
 		rc = pg_exec(s->pg, buf_cstr(&sql), e);
 		if (rc != RC_OK)
-			rc = tables_refused(&s->catalog.definitions[i], e);
+			rc = tables_refused(&s->catalog.definitions[i], buf_cstr(&sql), pg_error_position(s->pg), e);
 	}
 	buf_free(&sql);
 	return rc;

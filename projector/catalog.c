@@ -165,6 +165,48 @@ catalog_load(struct catalog *c, const char *dir, struct arena *a, struct err *e)
 	return rc;
 }
 
+static bool
+is_path(const char *name)
+{
+	size_t len = strlen(name);
+	return strchr(name, '/') != NULL || (len > 4 && strcmp(name + len - 4, ".sql") == 0);
+}
+
+static enum rc
+load_file(struct catalog *c, const char *path, struct arena *a, struct err *e)
+{
+	struct bytes text;
+	*c = (struct catalog){ .paths = jpath_set_new(), .definitions = arena_alloc(a, sizeof *c->definitions) };
+	enum rc rc = fs_read(path, LIMIT_CONFIG_FILE_BYTES, a, &text, e);
+	if (rc == RC_OK)
+		rc = definition_parse(path, (const char *)text.data, a, &c->definitions[c->count++], e);
+	if (rc == RC_OK)
+		rc = compile(c, c->definitions, a, e);
+	if (rc != RC_OK)
+		catalog_free(c);
+	return rc;
+}
+
+enum rc
+catalog_load_one(struct catalog *c, const char *dir, const char *file_or_table, struct arena *a, struct err *e)
+{
+	bool path = is_path(file_or_table), found = path;
+	enum rc rc = path ? load_file(c, file_or_table, a, e) : catalog_load(c, dir, a, e);
+	for (size_t i = 0; rc == RC_OK && !found && i < c->count; i++) {
+		found = strcmp(c->definitions[i].table, file_or_table) == 0;
+		c->definitions += found ? i : 0;
+	}
+	if (rc == RC_OK && !found) {
+		catalog_free(c);
+		rc = err_set(e, RC_NOTFOUND, NULL, "there is no projection that makes table %s", file_or_table);
+	}
+	if (rc == RC_OK) {
+		c->count = 1;
+		plan_make(&c->plan, c->definitions, 1, a);
+	}
+	return rc;
+}
+
 void
 catalog_free(struct catalog *c)
 {

@@ -20,6 +20,10 @@ struct catalog {
 /* Loads and checks everything. dir may be "" . Strings live in a; catalog_free frees the path set.
  * RC_INVALID: a file is wrong, or two make the same table; RC_NOTFOUND: dir does not exist. */
 enum rc catalog_load(struct catalog *c, const char *dir, struct arena *a, struct err *e) MUST_CHECK;
+/* The same with one projection alone: a file by its path, which has a '/' or ends with ".sql", or one of
+ * the installation by its table. RC_NOTFOUND: there is none. */
+enum rc catalog_load_one(struct catalog *c, const char *dir, const char *file_or_table, struct arena *a,
+	struct err *e) MUST_CHECK;
 void catalog_free(struct catalog *c);
 
 #endif

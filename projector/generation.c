@@ -157,7 +157,7 @@ generation_create(struct pg *pg, const struct catalog *c,
 		tables_put_create(&sql, &c->definitions[i], g->schema);
 		rc = pg_exec(pg, buf_cstr(&sql), e);
 		if (rc != RC_OK)
-			rc = tables_refused(&c->definitions[i], e);
+			rc = tables_refused(&c->definitions[i], buf_cstr(&sql), pg_error_position(pg), e);
 	}
 	if (rc == RC_OK)
 		rc = pg_exec(pg, "commit", e);

@@ -185,9 +185,32 @@ enum rc projector_explain(const struct projector_options *o, const struct projec
 enum rc projector_as_of(const struct projector_options *o, uint64_t seq, const char *schema,
 	uint64_t *parked, struct err *e) MUST_CHECK;
 
-/* Checks all definitions and appends, with sql set, what is made from each for tables in schema gh_gN. */
-enum rc projector_check(const char *definitions_dir, const char *only_table, bool sql, struct buf *out,
+/* Checks all definitions, or only one (a table or a file, as in projector_sample_options), and appends, with
+ * sql set, what is made from each for tables in schema gh_gN. */
+enum rc projector_check(const char *definitions_dir, const char *only, bool sql, struct buf *out,
 	struct err *e) MUST_CHECK;
+
+struct projector_sample_options {
+	const char *file_or_table; /* a path, with '/' or ".sql" in it, or a table of the installation */
+	size_t events;             /* that make rows, the newest */
+};
+
+/* Tries a projection on the newest events of the log that make rows of it: makes its table in a transaction
+ * that is rolled back, and appends what each event is wrong with, columns that stay null, and rows as JSON.
+ * *wrong is how many events cannot be projected. RC_INVALID, id config.projection: the file is wrong. */
+enum rc projector_sample(const struct projector_options *o, const struct projector_sample_options *options,
+	struct buf *out, uint64_t *wrong, struct err *e) MUST_CHECK;
+
+struct projector_starter {
+	const char *name;            /* of the table */
+	const char *source, *event;  /* which events of the log; NULL: any */
+	struct bytes json;           /* a payload to go by instead of the log; data NULL: none */
+};
+
+/* Appends a projection file to begin with: its columns are guessed from up to 200 of the newest such events.
+ * RC_NOTFOUND: there is none. RC_INVALID: name cannot be a table, or nothing in them can be a row. */
+enum rc projector_start(const struct projector_options *o, const struct projector_starter *starter,
+	struct buf *out, struct err *e) MUST_CHECK;
 
 /* Appends the reference page of all built-in tables and views. */
 enum rc projector_put_schema(struct buf *out, struct err *e) MUST_CHECK;

@@ -25,8 +25,8 @@ session_close(struct session *s)
 	arena_free(s->applier.arena);
 }
 
-static enum rc
-reach(struct session *s, const char *application, struct err *e)
+enum rc
+session_reach(struct session *s, const char *application, struct err *e)
 {
 	enum rc rc = pg_connect(&s->pg, s->o->conninfo, application, e);
 	s->applier.pg = s->pg;
@@ -40,7 +40,7 @@ session_connect(struct session *s, const char *application, struct err *e)
 {
 	pg_close(s->pg);
 	s->pg = NULL;
-	enum rc rc = reach(s, application, e);
+	enum rc rc = session_reach(s, application, e);
 	if (rc == RC_OK)
 		rc = generation_setup(s->pg, e);
 	return rc;
@@ -51,7 +51,7 @@ session_look(struct session *s, const struct projector_options *o, struct err *e
 {
 	enum rc rc = session_open(s, o, e);
 	if (rc == RC_OK)
-		rc = reach(s, "hooklog", e);
+		rc = session_reach(s, "hooklog", e);
 	struct pg_result *r = NULL;
 	if (rc == RC_OK)
 		rc = pg_query(s->pg, "select to_regclass('hooklog.audit') is not null", NULL, 0, &r, e);

@@ -20,6 +20,9 @@ struct session {
 enum rc session_open(struct session *s, const struct projector_options *o, struct err *e) MUST_CHECK;
 void session_close(struct session *s);
 
+/* Connects under a name, and changes nothing. */
+enum rc session_reach(struct session *s, const char *application, struct err *e) MUST_CHECK;
+
 /* Connects (again) under a name and makes the control schema. */
 enum rc session_connect(struct session *s, const char *application, struct err *e) MUST_CHECK;
 

@@ -297,13 +297,25 @@ tables_put_view(struct buf *out, const char *view, const char *schema, const cha
 }
 
 enum rc
-tables_refused(const struct definition *d, struct err *e)
+tables_refused(const struct definition *d, const char *sql, int position, struct err *e)
 {
 	if (e->rc == RC_IO || e->rc == RC_INVALID) {
 		e->rc = RC_INVALID;
 		e->id = "config.projection";
 	}
-	return err_wrap(e, "%s", d->file);
+	const char *start = sql == NULL || position < 1 ? NULL : strstr(sql, d->ddl);
+	const char *p = sql;
+	int line = 1, column = 1;
+	for (; start != NULL && position > 1 && *p != '\0'; p++) {
+		if (((unsigned char)p[1] & 0xc0) != 0x80)
+			position--;
+		if (p < start)
+			continue;
+		column = *p == '\n' ? 1 : column + (((unsigned char)p[1] & 0xc0) != 0x80);
+		line += *p == '\n';
+	}
+	bool inside = start != NULL && p >= start && p <= start + strlen(d->ddl);
+	return !inside ? err_wrap(e, "%s", d->file) : err_wrap(e, "%s:%d:%d", d->file, line, column);
 }
 
 static void

@@ -32,8 +32,9 @@ size_t tables_put_upsert(struct buf *out, const struct definition *d, const char
 void tables_put_view(struct buf *out, const char *view, const char *schema, const char *table);
 
 /* For an error of SQL that was made from d: names the file and, unless the database is in trouble or
- * refuses us, says that the projection is wrong (RC_INVALID, id config.projection). Returns e->rc. */
-enum rc tables_refused(const struct definition *d, struct err *e);
+ * refuses us, says that the projection is wrong (RC_INVALID, id config.projection). With the SQL that was
+ * refused, sql, and pg_error_position, also line and column of the file. Returns e->rc. */
+enum rc tables_refused(const struct definition *d, const char *sql, int position, struct err *e);
 
 /* Fills arrays, one per parameter of the upsert, from the rows. The caller frees them with pg_array_free.
  * RC_INVALID: the rows pass LIMIT_PG_PARAM_BYTES. */
