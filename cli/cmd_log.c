@@ -167,6 +167,7 @@ const struct cli_command cmd_log_tail = {
 /* ---- log show ---- */
 
 static const struct cli_option show_options[] = {
+	{ "delivery", CLI_STRING, "ID", "the events with this delivery id, instead of numbers" },
 	{ "body", CLI_FLAG, NULL, "print nothing but the bodies, byte for byte" },
 };
 
@@ -236,27 +237,80 @@ parse_seq(const char *text, uint64_t *seq)
 	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && v > 0;
 }
 
-static enum rc
-show_one(struct store_reader *r, const char *text, const struct cli_call *call, struct arena *a,
-	struct buf *out, struct err *e)
+static bool
+show_record(const struct store_record *record, const struct cli_call *call, struct buf *out)
 {
-	const struct store_record *record;
-	size_t count;
-	uint64_t seq;
-	if (!parse_seq(text, &seq))
-		return err_set(e, RC_INVALID, NULL, "%s is no event number", text);
-	enum rc rc = store_read(r, seq, 1, 1, a, &record, &count, e);
-	if (rc == RC_OK && count == 0)
-		rc = err_set(e, RC_NOTFOUND, NULL, "there is no event %" PRIu64 " yet", seq);
-	if (rc != RC_OK)
-		return rc;
+	buf_clear(out);
 	if (cli_option(call, "body")->given)
 		buf_put_bytes(out, record->event.body);
 	else if (call->json)
 		put_event(out, &record->event, true);
 	else
 		put_details(out, record);
-	return RC_OK;
+	return cmd_print(out);
+}
+
+static int
+show_number(struct store_reader *r, const char *text, const struct cli_call *call, struct arena *a,
+	struct buf *out)
+{
+	const struct store_record *record;
+	size_t count;
+	uint64_t seq;
+	struct err e = { 0 };
+	enum rc rc = RC_OK;
+	if (!parse_seq(text, &seq))
+		rc = err_set(&e, RC_INVALID, NULL, "%s is no event number", text);
+	if (rc == RC_OK)
+		rc = store_read(r, seq, 1, 1, a, &record, &count, &e);
+	if (rc == RC_OK && count == 0)
+		rc = err_set(&e, RC_NOTFOUND, NULL, "there is no event %" PRIu64 " yet", seq);
+	if (rc != RC_OK)
+		return cmd_fail(&e);
+	return show_record(record, call, out) ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* Shows what has this delivery id; the index says where to look. */
+static int
+show_delivery(struct store_reader *r, const char *id, const struct cli_call *call, struct arena *a,
+	struct buf *out)
+{
+	const struct store_record *records;
+	struct store_span span;
+	size_t count;
+	uint64_t shown = 0, first, last;
+	struct err e = { 0 };
+	const struct store_wanted wanted = { .delivery = bytes_str(id) };
+	struct store_finder *f = store_finder_open(r, &wanted);
+	if (store_finder_problem(f) != NULL)
+		fprintf(stderr, "log show: reading every event: %s\n", store_finder_problem(f));
+	enum rc rc = store_span(r, &span, &e);
+	bool printed = true;
+	uint64_t seq = span.first_seq;
+	while (rc == RC_OK && printed && span.first_seq != 0 && seq <= span.last_seq) {
+		store_finder_next(f, seq, &first, &last);
+		uint64_t room = last - first;
+		if (first > span.last_seq)
+			break;
+		arena_reset(a);
+		rc = store_read(r, first, room < BATCH_EVENTS ? (size_t)room + 1 : BATCH_EVENTS, BATCH_BYTES,
+			a, &records, &count, &e);
+		if (rc == RC_OK && count == 0)
+			break;
+		for (size_t i = 0; rc == RC_OK && printed && i < count; i++) {
+			seq = records[i].event.seq + 1;
+			if (!bytes_is_nocase(records[i].event.delivery, id))
+				continue;
+			printed = show_record(&records[i], call, out);
+			shown++;
+		}
+	}
+	store_finder_close(f);
+	if (rc == RC_OK && printed && shown == 0)
+		rc = err_set(&e, RC_NOTFOUND, NULL, "no event of the log has the delivery id %.200s", id);
+	if (rc != RC_OK)
+		return cmd_fail(&e);
+	return printed ? EXIT_DONE : EXIT_FAILED;
 }
 
 static int
@@ -267,18 +321,23 @@ run_show(const struct cli_call *call)
 	struct config c;
 	struct store_reader *r = NULL;
 	struct err e = { 0 };
+	const struct cli_value *delivery = cli_option(call, "delivery");
 	int code = EXIT_DONE;
+	if (delivery->given == (call->arg_count > 0) || (delivery->given && delivery->text[0] == '\0')) {
+		err_set(&e, RC_INVALID, NULL, "name events by their numbers or by --delivery ID");
+		(void)cmd_fail(&e);
+		code = EXIT_USAGE;
+		goto done;
+	}
 	if (open_log(call, a, &c, &r, &e) != RC_OK) {
 		code = cmd_fail(&e);
 		goto done;
 	}
+	if (delivery->given)
+		code = show_delivery(r, delivery->text, call, event, &out);
 	for (size_t i = 0; code == EXIT_DONE && i < call->arg_count; i++) {
 		arena_reset(event);
-		buf_clear(&out);
-		if (show_one(r, call->args[i], call, event, &out, &e) != RC_OK)
-			code = cmd_fail(&e);
-		else if (!cmd_print(&out))
-			code = EXIT_FAILED;
+		code = show_number(r, call->args[i], call, event, &out);
 	}
 done:
 	store_reader_close(r);
@@ -290,158 +349,14 @@ done:
 
 const struct cli_command cmd_log_show = {
 	.name = "log show",
-	.args_help = "SEQ...",
-	.args_min = 1,
+	.args_help = "[SEQ...]",
 	.args_max = CLI_ARGS_MAX - 1,
-	.summary = "Print events by number, with everything known of them",
+	.summary = "Print events by number or delivery id, with everything known of them",
 	.details = "With --body the exact bytes that were received and nothing else, as in\n"
-		   "  hooklog log show 42 --body | jq .\n",
+		   "  hooklog log show 42 --body | jq .\n"
+		   "Several events may have one delivery id: of other sources, or with another body. The case\n"
+		   "of letters does not count.\n",
 	.options = show_options,
 	.option_count = COUNT_OF(show_options),
 	.run = run_show,
-};
-
-/* ---- log stat ---- */
-
-/* The key that signs, and how far it has signed; both NULL-like when there is none. */
-struct signed_so_far {
-	const unsigned char *key; /* NULL: none */
-	const struct store_statement *newest;
-};
-
-static struct signed_so_far
-signed_so_far(const char *dir, struct arena *a)
-{
-	struct signed_so_far s = { NULL, NULL };
-	const struct store_statement *st;
-	size_t count;
-	/* What is wrong with the file is verify's to say. */
-	if (store_statements(dir, a, &st, &count, NULL) != RC_OK)
-		return s;
-	for (size_t i = 0; i < count; i++) {
-		if (st[i].kind == STORE_KEY)
-			s.key = st[i].new_key;
-		else
-			s.newest = &st[i];
-	}
-	return s;
-}
-
-static void
-put_stat_json(struct buf *out, const struct store_span *span, const struct signed_so_far *sig,
-	const struct store_segment_stat *s, size_t n, uint64_t bytes, const struct store_stats *f)
-{
-	buf_put_str(out, "{\"log_id\":\"");
-	buf_put_hex(out, span->log_id, STORE_LOG_ID_BYTES);
-	buf_printf(out, "\",\"first_seq\":%" PRIu64 ",\"last_seq\":%" PRIu64 ",\"bytes\":%" PRIu64
-			",\"key\":",
-		span->first_seq, span->last_seq, bytes);
-	if (sig->key != NULL) {
-		buf_put_char(out, '"');
-		buf_put_hex(out, sig->key, ED25519_KEY_BYTES);
-		buf_put_char(out, '"');
-	} else {
-		buf_put_str(out, "null");
-	}
-	buf_printf(out, ",\"signed_seq\":%" PRIu64 ",\"segments\":[",
-		sig->newest == NULL ? 0 : sig->newest->seq);
-	for (size_t i = 0; i < n; i++) {
-		char first_at[CLOCK_TEXT_BYTES], last_at[CLOCK_TEXT_BYTES];
-		clock_format_us(s[i].first_at_us, first_at);
-		clock_format_us(s[i].last_at_us, last_at);
-		buf_printf(out,
-			"%s{\"name\":\"%s\",\"first_seq\":%" PRIu64 ",\"last_seq\":%" PRIu64
-			",\"bytes\":%" PRIu64 ",\"first_at\":\"%s\",\"last_at\":\"%s\",\"sealed\":%s}",
-			i > 0 ? "," : "", s[i].name, s[i].first_seq, s[i].last_seq, s[i].file_bytes,
-			first_at, last_at, s[i].sealed ? "true" : "false");
-	}
-	buf_put_str(out, "],\"readers\":{");
-	buf_printf(out,
-		"\"running\":%" PRIu64 ",\"oldest_txns\":%" PRIu64 ",\"oldest_pid\":%" PRId64
-		",\"oldest_ms\":%" PRId64 ",\"slow\":%" PRId64 ",\"cleared\":%" PRId64 "}",
-		f->readers, f->oldest_reader_txns, f->oldest_reader_pid, f->oldest_reader_ms,
-		f->slow_readers, f->cleared_readers);
-	buf_printf(out,
-		",\"free_bytes\":%" PRIu64 ",\"sync_us\":%" PRId64 ",\"clock_steps\":%" PRId64
-		",\"writer_seen_us\":%" PRId64 "}\n",
-		f->free_bytes, f->sync_us, f->clock_steps, f->written_at_us);
-}
-
-static void
-put_stat(struct buf *out, const char *dir, const struct store_span *span, const struct signed_so_far *sig,
-	const struct store_segment_stat *s, size_t n, uint64_t bytes)
-{
-	buf_printf(out, "log       %s\nid        ", dir);
-	buf_put_hex(out, span->log_id, STORE_LOG_ID_BYTES);
-	if (span->last_seq == 0)
-		buf_put_str(out, "\nevents    none yet\n");
-	else
-		buf_printf(out, "\nevents    %" PRIu64 " to %" PRIu64 "\n", span->first_seq, span->last_seq);
-	if (sig->key != NULL) {
-		buf_put_str(out, "key       ");
-		buf_put_hex(out, sig->key, ED25519_KEY_BYTES);
-		buf_put_char(out, '\n');
-	}
-	if (sig->newest != NULL) {
-		char at[CLOCK_TEXT_BYTES];
-		clock_format_us((int64_t)sig->newest->at_us, at);
-		buf_printf(out, "signed    to %" PRIu64 " at %s\n", sig->newest->seq, at);
-	}
-	buf_printf(out, "on disk   %.1f MiB in %zu segments\n", (double)bytes / (1024.0 * 1024.0), n);
-	for (size_t i = 0; i < n; i++) {
-		char last_at[CLOCK_TEXT_BYTES];
-		clock_format_us(s[i].last_at_us, last_at);
-		buf_printf(out, "  %s  %8" PRIu64 " events  %8.1f MiB  %s  last %s\n", s[i].name,
-			s[i].last_seq == 0 ? 0 : s[i].last_seq - s[i].first_seq + 1,
-			(double)s[i].file_bytes / (1024.0 * 1024.0), s[i].sealed ? "sealed" : "open  ",
-			s[i].last_seq == 0 ? "-" : last_at);
-	}
-}
-
-static int
-run_stat(const struct cli_call *call)
-{
-	struct arena *a = arena_new(4096);
-	struct buf out = buf_new(LIMIT_TEXT_BYTES);
-	struct config c;
-	struct store_reader *r = NULL;
-	struct store_span span;
-	const struct store_segment_stat *segments;
-	size_t count;
-	uint64_t bytes = 0;
-	struct store_stats figures;
-	struct err e = { 0 };
-	int code = EXIT_DONE;
-	enum rc rc = open_log(call, a, &c, &r, &e);
-	if (rc == RC_OK)
-		rc = store_span(r, &span, &e);
-	if (rc == RC_OK)
-		rc = store_segments(r, a, &segments, &count, &e);
-	if (rc == RC_OK)
-		rc = store_stats(r, &figures, &e);
-	if (rc != RC_OK) {
-		code = cmd_fail(&e);
-		goto done;
-	}
-	for (size_t i = 0; i < count; i++)
-		bytes += segments[i].file_bytes;
-	struct signed_so_far sig = signed_so_far(c.log_dir, a);
-	if (call->json)
-		put_stat_json(&out, &span, &sig, segments, count, bytes, &figures);
-	else
-		put_stat(&out, c.log_dir, &span, &sig, segments, count, bytes);
-	if (!cmd_print(&out))
-		code = EXIT_FAILED;
-done:
-	store_reader_close(r);
-	buf_free(&out);
-	arena_free(a);
-	return code;
-}
-
-const struct cli_command cmd_log_stat = {
-	.name = "log stat",
-	.args_help = "",
-	.summary = "Print the log's id, its range, the key that signs it and its segments",
-	.run = run_stat,
 };

@@ -71,6 +71,14 @@ on_refused(uint64_t seq UNUSED, const struct err *why, void *context)
 }
 
 static void
+on_unindexed(const char *why, void *context)
+{
+	(void)context;
+	cmd_progress_end();
+	fprintf(stderr, "replay: reading every event of the range: %s\n", why);
+}
+
+static void
 put_result_json(struct buf *out, const struct replay_result *r)
 {
 	buf_printf(out,
@@ -479,7 +487,8 @@ run(const struct cli_call *call)
 	struct err e = { 0 };
 	int code;
 	c.options = (struct replay_options){
-		.progress = on_progress, .refused = on_refused, .context = &c, .stop_fd = -1
+		.progress = on_progress, .refused = on_refused, .unindexed = on_unindexed, .context = &c,
+		.stop_fd = -1
 	};
 	enum rc rc = config_load(&c.config, call, c.a, NULL, &e);
 	if (rc != RC_OK) {

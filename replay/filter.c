@@ -233,6 +233,27 @@ replay_filter_free(struct replay_filter *f)
 	free(f);
 }
 
+struct store_finder *
+replay_filter_finder(const struct replay_filter *f, struct store_reader *r)
+{
+	const char *list = f->select->sources;
+	const char *delivery = f->select->delivery;
+	struct bytes *sources = NULL, item;
+	size_t count = 0;
+	if (list == NULL && delivery == NULL)
+		return NULL;
+	while (next_item(&list, &item)) {
+		sources = base_realloc(sources, (count + 1) * sizeof(*sources));
+		sources[count++] = item;
+	}
+	const struct store_wanted wanted = { .sources = sources,
+		.source_count = count,
+		.delivery = bytes_str(delivery == NULL ? "" : delivery) };
+	struct store_finder *finder = store_finder_open(r, &wanted);
+	free(sources);
+	return finder;
+}
+
 static bool
 in_list(const char *list, struct bytes name)
 {

@@ -40,6 +40,10 @@ void replay_filter_free(struct replay_filter *f);
  * the envelope cannot decide. a: scratch, for this call only. */
 bool replay_filter_matches(const struct replay_filter *f, const struct event *ev, struct arena *a);
 
+/* Which events of the log of r need a look, when sources or a delivery are selected; else NULL. Owned by
+ * the caller. */
+struct store_finder *replay_filter_finder(const struct replay_filter *f, struct store_reader *r);
+
 /* First and last sequence the selection can hold in the log of r; *from > *to: none. A range
  * without an end stops at what is the end now, so a replay into its own log is finite. RC_NOTFOUND
  * (id replay.range-gone): from_seq is before the first event still held. RC_IO, RC_CORRUPT. */
@@ -98,6 +102,9 @@ struct replay_options {
 	 * time to time. refused: for each event that is passed over; why is borrowed. */
 	void (*progress)(const struct replay_result *so_far, void *context);
 	void (*refused)(uint64_t seq, const struct err *why, void *context);
+	/* May be NULL. Once, when the selection has to read everything because the log's index cannot be
+	 * used; why is borrowed. */
+	void (*unindexed)(const char *why, void *context);
 	void *context;
 };
 

@@ -82,6 +82,25 @@ run_wants(struct run *run, const struct event *ev)
 	return replay_filter_matches(run->filter, ev, run->scratch);
 }
 
+uint64_t
+run_next(struct run *run, uint64_t next, size_t *count)
+{
+	const struct replay_options *o = run->options;
+	uint64_t end = run->result->to_seq, first = next, last = end;
+	if (run->finder != NULL)
+		store_finder_next(run->finder, next, &first, &last);
+	if (run->finder != NULL && store_finder_problem(run->finder) != NULL && !run->told_unindexed) {
+		run->told_unindexed = true;
+		if (o->unindexed != NULL)
+			o->unindexed(store_finder_problem(run->finder), o->context);
+	}
+	first = first <= end ? first : end + 1;
+	last = last < end ? last : end;
+	*count = last >= first && last - first + 1 < RUN_BATCH_EVENTS ? (size_t)(last - first + 1)
+								      : RUN_BATCH_EVENTS;
+	return first;
+}
+
 bool
 run_has_room(const struct run *run, size_t under_way)
 {
@@ -162,6 +181,8 @@ prepare(struct run *run, struct err *e)
 	result->next_seq = result->to_seq + 1;
 	if (result->from_seq <= result->to_seq)
 		result->next_seq = run->window->settled + 1;
+	if (!o->only_failed)
+		run->finder = replay_filter_finder(run->filter, run->reader);
 	run->batch = arena_new(RUN_BATCH_BYTES);
 	run->scratch = arena_new((size_t)256 * 1024);
 	return RC_OK;
@@ -170,6 +191,7 @@ prepare(struct run *run, struct err *e)
 static void
 clean_up(struct run *run)
 {
+	store_finder_close(run->finder);
 	replay_filter_free(run->filter);
 	arena_free(run->batch);
 	arena_free(run->scratch);

@@ -17,6 +17,8 @@ struct run {
 	struct replay_result *result;
 	struct store_reader *reader;
 	struct replay_filter *filter;
+	struct store_finder *finder; /* NULL: every event needs a look */
+	bool told_unindexed;
 	const struct replay_target_kind *kind; /* NULL: a dry run */
 	struct replay_target_options target_options;
 	struct window *window; /* of the record, or own */
@@ -55,6 +57,10 @@ void run_progress(const struct run *run);
 bool run_look(struct run *run);
 
 void run_count_event(struct run *run, const struct event *ev);
+
+/* From which number on events need a look, at or after *next, and how many to read: at most
+ * RUN_BATCH_EVENTS. Behind the range: none. Those in between are for the caller to settle. */
+uint64_t run_next(struct run *run, uint64_t next, size_t *count);
 
 /* Reads from next_seq to the end of the range and sends, or counts, what is selected; one at a
  * time, or several. Sets result->complete or ->interrupted. */

@@ -121,6 +121,25 @@ feed(struct many *m, uint64_t *next, size_t max, struct err *e)
 	return rc;
 }
 
+/* Passes over events that need no look: first to last. */
+static enum rc
+pass(struct many *m, uint64_t first, uint64_t last, struct err *e)
+{
+	struct window *window = m->run->window;
+	size_t left = 0;
+	enum rc rc = RC_OK;
+	for (bool passed = false; rc == RC_OK && !m->stop && !passed;) {
+		sender_lock(m->sender);
+		passed = last <= window_end(window) || first <= window->settled + 1;
+		if (passed)
+			window_settle_range(window, first, last);
+		sender_unlock(m->sender);
+		if (!passed)
+			rc = look(m, true, &left, e);
+	}
+	return rc;
+}
+
 static enum rc
 feed_failed(struct many *m, struct err *e)
 {
@@ -164,8 +183,16 @@ run_many(struct run *run, struct err *e)
 	m.entities = replay_entities_new();
 	if (o->only_failed)
 		rc = feed_failed(&m, e);
-	while (!o->only_failed && rc == RC_OK && !m.stop && next <= result->to_seq)
-		rc = feed(&m, &next, RUN_BATCH_EVENTS, e);
+	while (!o->only_failed && rc == RC_OK && !m.stop && next <= result->to_seq) {
+		size_t max;
+		uint64_t first = run_next(run, next, &max);
+		if (first == next) {
+			rc = feed(&m, &next, max, e);
+		} else {
+			rc = pass(&m, next, first - 1, e);
+			next = first;
+		}
+	}
 	bool limited = m.stop && !result->interrupted;
 	left = sender_unsettled(m.sender);
 	while (rc == RC_OK && !result->interrupted && left > 0)

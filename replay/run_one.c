@@ -168,8 +168,15 @@ run_one_by_one(struct run *run, struct err *e)
 	}
 	while (rc == RC_OK && !stop && next <= result->to_seq) {
 		const struct store_record *records;
-		size_t count;
-		rc = read_batch(run, next, RUN_BATCH_EVENTS, &records, &count, e);
+		size_t count, max;
+		uint64_t first = run_next(run, next, &max);
+		if (first > next) {
+			window_settle_range(run->window, next, first - 1);
+			note_position(run);
+			next = first;
+			continue;
+		}
+		rc = read_batch(run, next, max, &records, &count, e);
 		for (size_t i = 0; rc == RC_OK && i < count && !stop; i++) {
 			if (records[i].event.seq > result->to_seq)
 				break;

@@ -72,3 +72,24 @@ window_settle(struct window *w, uint64_t seq)
 	__atomic_or_fetch(word_of(w, seq), mask_of(seq), __ATOMIC_RELEASE);
 	advance(w);
 }
+
+void
+window_settle_range(struct window *w, uint64_t first, uint64_t last)
+{
+	/* In steps of half the window, each as safe against a kill as a single event. */
+	while (first <= w->settled + 1 && w->settled < last) {
+		uint64_t old = w->settled, end = window_end(w) < last ? window_end(w) : last;
+		__atomic_store_n(&w->settled, end, __ATOMIC_RELEASE);
+		for (uint64_t seq = old + 1; seq <= end; seq++) {
+			if (seq % 64 == 0 && end - seq >= 63) {
+				__atomic_store_n(word_of(w, seq), 0, __ATOMIC_RELEASE);
+				seq += 63;
+			} else {
+				__atomic_and_fetch(word_of(w, seq), ~mask_of(seq), __ATOMIC_RELEASE);
+			}
+		}
+		advance(w);
+	}
+	for (uint64_t seq = first; seq <= last && seq > w->settled; seq++)
+		window_settle(w, seq);
+}

@@ -30,4 +30,7 @@ bool window_has(const struct window *w, uint64_t seq);
 /* seq must not be behind window_end. Settling twice is fine. */
 void window_settle(struct window *w, uint64_t seq);
 
+/* All from first to last; may end behind window_end only when all before first is settled. */
+void window_settle_range(struct window *w, uint64_t first, uint64_t last);
+
 #endif

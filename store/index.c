@@ -11,28 +11,34 @@
 #include "store/dir.h"
 #include "store/keytab.h"
 
-/* Entries kept in memory before they are written out: some megabytes, and what a start after a kill
+/* Records kept in memory before they are written out: some megabytes, and what a start after a kill
  * has to read again. More in one go means fewer writes of the same pages. */
-#define FLUSH_ENTRIES 32768
+#define FLUSH_RECORDS 32768
 #define FLUSH_EVERY_MS 10000
 /* How long a failed write of the index waits before the next try. */
 #define RETRY_S 10
 /* The writer waits for the thread rather than let its memory grow past this. */
-#define TAIL_ENTRIES_MAX ((size_t)1 << 20)
+#define TAIL_RECORDS_MAX ((size_t)1 << 20)
+
+/* What the index does not hold yet. */
+struct tail {
+	struct keytab keys;
+	struct source_tail sources;
+	/* Of these, what belongs to commits that are on disk, and what the index covers with them. */
+	size_t committed_keys, committed_records;
+	struct index_cover cover;
+};
 
 struct index {
 	char *path;
 	unsigned char log_id[STORE_LOG_ID_BYTES];
 	MDB_env *env;
-	MDB_dbi keys, meta;
+	MDB_dbi keys, sources, meta;
 	/* Writer thread's own. */
-	struct keytab tail;    /* newer than frozen */
-	size_t committed_rows; /* of tail, those whose commit is on disk */
-	uint64_t last_seq;
+	struct tail tail; /* newer than frozen */
 	int64_t flushed_at_ms;
 	/* Filled while idle, read by both while busy, by nobody else. */
-	struct keytab frozen;
-	uint64_t frozen_last_seq;
+	struct tail frozen;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool busy;    /* the thread works on frozen */
@@ -40,32 +46,6 @@ struct index {
 	pthread_t thread;
 	bool started;
 };
-
-bool
-index_key_of(const struct event *ev, struct index_key *key)
-{
-	unsigned char lengths[3][8], hash[SHA256_BYTES];
-	if (ev->delivery.len == 0)
-		return false;
-	db_put_seq(lengths[0], ev->source.len);
-	db_put_seq(lengths[1], ev->hook.len);
-	db_put_seq(lengths[2], ev->delivery.len);
-	const struct bytes parts[] = { { lengths[0], 8 }, ev->source, { lengths[1], 8 }, ev->hook,
-		{ lengths[2], 8 }, ev->delivery };
-	crypto_sha256_parts(parts, COUNT_OF(parts), hash);
-	memcpy(key->bytes, hash, INDEX_KEY_BYTES);
-	return true;
-}
-
-void
-index_key_with_body(const struct index_key *key, const unsigned char body_sha256[SHA256_BYTES],
-	struct index_key *out)
-{
-	unsigned char hash[SHA256_BYTES];
-	const struct bytes parts[] = { { key->bytes, INDEX_KEY_BYTES }, { body_sha256, SHA256_BYTES } };
-	crypto_sha256_parts(parts, COUNT_OF(parts), hash);
-	memcpy(out->bytes, hash, INDEX_KEY_BYTES);
-}
 
 static int
 put(MDB_txn *txn, MDB_dbi dbi, struct bytes key, struct bytes value)
@@ -75,11 +55,17 @@ put(MDB_txn *txn, MDB_dbi dbi, struct bytes key, struct bytes value)
 }
 
 static int
-put_last(struct index *ix, MDB_txn *txn, uint64_t last_seq, bool clean)
+put_cover(struct index *ix, MDB_txn *txn, const struct index_cover *cover, bool clean)
 {
-	unsigned char value[8];
-	db_put_seq(value, last_seq);
-	int code = put(txn, ix->meta, bytes_str(INDEX_META_LAST), (struct bytes){ value, sizeof value });
+	unsigned char first[8], last[8];
+	db_put_seq(first, cover->first_seq);
+	db_put_seq(last, cover->last_seq);
+	int code = put(txn, ix->meta, bytes_str(INDEX_META_FIRST), (struct bytes){ first, sizeof first });
+	if (code == 0)
+		code = put(txn, ix->meta, bytes_str(INDEX_META_LAST), (struct bytes){ last, sizeof last });
+	if (code == 0)
+		code = put(txn, ix->meta, bytes_str(INDEX_META_CHAIN),
+			(struct bytes){ cover->chain, STORE_CHAIN_BYTES });
 	if (code == 0)
 		code = put(txn, ix->meta, bytes_str(INDEX_META_CLEAN), bytes_str(clean ? "1" : "0"));
 	return code;
@@ -92,26 +78,29 @@ by_key(const void *a, const void *b)
 	return memcmp(x->key.bytes, y->key.bytes, INDEX_KEY_BYTES);
 }
 
-/* One transaction that adds rows and moves last_seq on. Sorted, neighbours share pages. */
+/* One transaction that adds what is committed of t and moves the covered range on. Sorted, neighbours
+ * share pages. */
 static enum rc
-write_rows(struct index *ix, const struct keytab *t, size_t count, uint64_t last_seq, bool clean,
-	struct err *e)
+write_tail(struct index *ix, const struct tail *t, bool clean, struct err *e)
 {
 	MDB_txn *txn = NULL;
+	size_t count = t->committed_keys;
 	struct keytab_row *rows = base_alloc((count + 1) * sizeof *rows);
 	if (count > 0)
-		memcpy(rows, t->rows, count * sizeof *rows);
+		memcpy(rows, t->keys.rows, count * sizeof *rows);
 	qsort(rows, count, sizeof *rows, by_key);
 	int code = mdb_txn_begin(ix->env, NULL, 0, &txn);
 	for (size_t i = 0; code == 0 && i < count; i++) {
-		unsigned char value[8 + SHA256_BYTES];
+		unsigned char value[INDEX_VALUE_BYTES];
 		db_put_seq(value, rows[i].entry.seq);
-		memcpy(value + 8, rows[i].entry.body_sha256, SHA256_BYTES);
+		memcpy(value + 8, rows[i].entry.body, INDEX_BODY_BYTES);
 		code = put(txn, ix->keys, (struct bytes){ rows[i].key.bytes, INDEX_KEY_BYTES },
 			(struct bytes){ value, sizeof value });
 	}
 	if (code == 0)
-		code = put_last(ix, txn, last_seq, clean);
+		code = source_tail_write(&t->sources, t->committed_records, txn, ix->sources);
+	if (code == 0)
+		code = put_cover(ix, txn, &t->cover, clean);
 	if (code == 0) {
 		code = mdb_txn_commit(txn);
 		txn = NULL;
@@ -136,8 +125,7 @@ index_thread(void *context)
 			break;
 		pthread_mutex_unlock(&ix->lock);
 		struct err e;
-		enum rc rc =
-			write_rows(ix, &ix->frozen, ix->frozen.count, ix->frozen_last_seq, false, &e);
+		enum rc rc = write_tail(ix, &ix->frozen, false, &e);
 		if (rc != RC_OK)
 			log_err("log.index", &e);
 		pthread_mutex_lock(&ix->lock);
@@ -157,6 +145,14 @@ index_thread(void *context)
 	return NULL;
 }
 
+static void
+tail_free(struct tail *t)
+{
+	keytab_free(&t->keys);
+	source_tail_free(&t->sources);
+	t->committed_keys = t->committed_records = 0;
+}
+
 /* Whether the thread has finished with frozen; then frozen is emptied. */
 static bool
 thaw(struct index *ix, bool wait)
@@ -166,20 +162,18 @@ thaw(struct index *ix, bool wait)
 		pthread_cond_wait(&ix->changed, &ix->lock);
 	bool idle = !ix->busy;
 	pthread_mutex_unlock(&ix->lock);
-	if (idle && ix->frozen.count > 0)
-		keytab_free(&ix->frozen);
+	if (idle)
+		tail_free(&ix->frozen);
 	return idle;
 }
 
 static void
 flush(struct index *ix)
 {
-	if (!thaw(ix, ix->tail.count >= TAIL_ENTRIES_MAX))
+	if (!thaw(ix, ix->tail.committed_records >= TAIL_RECORDS_MAX))
 		return;
 	ix->frozen = ix->tail;
-	ix->frozen_last_seq = ix->last_seq;
-	ix->tail = (struct keytab){ 0 };
-	ix->committed_rows = 0;
+	ix->tail = (struct tail){ .cover = ix->frozen.cover };
 	ix->flushed_at_ms = clock_monotonic_ms();
 	pthread_mutex_lock(&ix->lock);
 	ix->busy = true;
@@ -196,9 +190,9 @@ find_stored(struct index *ix, const struct index_key *key, struct index_entry *e
 		return rc;
 	MDB_val k = { INDEX_KEY_BYTES, (void *)(uintptr_t)key->bytes }, v;
 	int code = mdb_get(txn, ix->keys, &k, &v);
-	if (code == 0 && v.mv_size == 8 + SHA256_BYTES) {
+	if (code == 0 && v.mv_size == INDEX_VALUE_BYTES) {
 		entry->seq = db_get_seq(v.mv_data);
-		memcpy(entry->body_sha256, (unsigned char *)v.mv_data + 8, SHA256_BYTES);
+		memcpy(entry->body, (unsigned char *)v.mv_data + 8, INDEX_BODY_BYTES);
 	} else {
 		rc = db_err(e, code == 0 ? MDB_CORRUPTED : code, "look up a delivery in %s", ix->path);
 	}
@@ -210,9 +204,9 @@ enum rc
 index_find(struct index *ix, const struct index_key *key, struct index_entry *entry, bool *stored,
 	struct err *e)
 {
-	const struct index_entry *found = keytab_find(&ix->tail, key);
+	const struct index_entry *found = keytab_find(&ix->tail.keys, key);
 	if (found == NULL)
-		found = keytab_find(&ix->frozen, key);
+		found = keytab_find(&ix->frozen.keys, key);
 	*stored = found == NULL;
 	if (found == NULL)
 		return find_stored(ix, key, entry, e);
@@ -223,34 +217,48 @@ index_find(struct index *ix, const struct index_key *key, struct index_entry *en
 void
 index_add(struct index *ix, const struct index_key *key, const struct index_entry *entry)
 {
-	keytab_add(&ix->tail, key, entry);
+	keytab_add(&ix->tail.keys, key, entry);
+}
+
+void
+index_add_source(struct index *ix, uint64_t seq, uint64_t tag)
+{
+	source_tail_add(&ix->tail.sources, seq, tag);
 }
 
 void
 index_rollback(struct index *ix)
 {
-	keytab_truncate(&ix->tail, ix->committed_rows);
+	keytab_truncate(&ix->tail.keys, ix->tail.committed_keys);
+	ix->tail.sources.count = ix->tail.committed_records;
 }
 
 void
-index_committed(struct index *ix, uint64_t last_seq)
+index_committed(struct index *ix, uint64_t last_seq, const unsigned char chain[STORE_CHAIN_BYTES])
 {
-	ix->committed_rows = ix->tail.count;
-	ix->last_seq = last_seq;
-	if (ix->tail.count >= FLUSH_ENTRIES ||
-		(ix->tail.count > 0 && clock_monotonic_ms() - ix->flushed_at_ms >= FLUSH_EVERY_MS))
+	struct tail *t = &ix->tail;
+	t->committed_keys = t->keys.count;
+	t->committed_records = t->sources.count;
+	t->cover.last_seq = last_seq;
+	memcpy(t->cover.chain, chain, STORE_CHAIN_BYTES);
+	if (t->committed_records >= FLUSH_RECORDS ||
+		(t->committed_records > 0 && clock_monotonic_ms() - ix->flushed_at_ms >= FLUSH_EVERY_MS))
 		flush(ix);
 }
 
-void
-index_add_event(struct index *ix, const struct event *ev)
+/* ---- opening ---- */
+
+/* Adds what the event at the end of the log needs. */
+static void
+add_event(struct index *ix, const struct event *ev)
 {
 	struct index_key key, second;
 	struct index_entry known, entry = { .seq = ev->seq };
 	bool stored;
+	index_add_source(ix, ev->seq, source_tag(ev->source));
 	if (!index_key_of(ev, &key))
 		return;
-	memcpy(entry.body_sha256, ev->body_sha256, SHA256_BYTES);
+	memcpy(entry.body, ev->body_sha256, INDEX_BODY_BYTES);
 	if (index_find(ix, &key, &known, &stored, NULL) != RC_OK) {
 		index_add(ix, &key, &entry);
 		return;
@@ -260,34 +268,30 @@ index_add_event(struct index *ix, const struct event *ev)
 		index_add(ix, &second, &entry);
 }
 
-/* ---- opening ---- */
-
 static enum rc
-open_env(struct index *ix, uint64_t *last_seq, struct err *e)
+open_env(struct index *ix, struct err *e)
 {
 	MDB_txn *txn = NULL;
 	enum rc rc = db_open(ix->path, DB_WRITE, &ix->env, e);
 	if (rc != RC_OK)
 		return rc;
-	MDB_val k = db_val(bytes_str(INDEX_META_LAST)), v;
+	struct index_cover *cover = &ix->tail.cover;
 	int code = mdb_txn_begin(ix->env, NULL, 0, &txn);
 	if (code == 0)
 		code = mdb_dbi_open(txn, INDEX_KEYS, MDB_CREATE, &ix->keys);
 	if (code == 0)
+		code = mdb_dbi_open(txn, INDEX_SOURCES, MDB_CREATE, &ix->sources);
+	if (code == 0)
 		code = mdb_dbi_open(txn, INDEX_META, MDB_CREATE, &ix->meta);
-	*last_seq = 0;
-	if (code == 0) {
-		code = mdb_get(txn, ix->meta, &k, &v);
-		if (code == 0 && v.mv_size == 8)
-			*last_seq = db_get_seq(v.mv_data);
-		if (code == MDB_NOTFOUND)
-			code = put(txn, ix->meta, bytes_str(INDEX_META_FORMAT), bytes_str(INDEX_FORMAT));
+	if (code == 0 && !index_read_cover(txn, ix->meta, cover)) {
+		*cover = (struct index_cover){ .first_seq = 1 };
+		code = put(txn, ix->meta, bytes_str(INDEX_META_FORMAT), bytes_str(INDEX_FORMAT));
 	}
 	if (code == 0)
 		code = put(txn, ix->meta, bytes_str(INDEX_META_LOG_ID),
 			(struct bytes){ ix->log_id, STORE_LOG_ID_BYTES });
 	if (code == 0)
-		code = put_last(ix, txn, *last_seq, false);
+		code = put_cover(ix, txn, cover, false);
 	if (code == 0) {
 		code = mdb_txn_commit(txn);
 		txn = NULL;
@@ -311,26 +315,35 @@ looks_sound(const struct index *ix, uint64_t log_last_seq)
 {
 	MDB_env *env = NULL;
 	MDB_txn *txn = NULL;
-	MDB_dbi keys, meta;
+	MDB_dbi keys, sources, meta;
 	MDB_cursor *cursor = NULL;
-	MDB_val k = db_val(bytes_str(INDEX_META_LAST)), v;
+	MDB_val k, v;
+	struct index_cover cover;
+	struct source_set set;
+	uint64_t tag, block;
 	struct err e;
 	if (db_open(ix->path, DB_READ, &env, &e) != RC_OK ||
 		mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0 ||
-		mdb_dbi_open(txn, INDEX_KEYS, 0, &keys) != 0 || mdb_dbi_open(txn, INDEX_META, 0, &meta) != 0)
+		mdb_dbi_open(txn, INDEX_KEYS, 0, &keys) != 0 ||
+		mdb_dbi_open(txn, INDEX_SOURCES, 0, &sources) != 0 ||
+		mdb_dbi_open(txn, INDEX_META, 0, &meta) != 0)
 		return false;
 	if (!meta_is(txn, meta, INDEX_META_FORMAT, bytes_str(INDEX_FORMAT)) ||
 		!meta_is(txn, meta, INDEX_META_LOG_ID, (struct bytes){ ix->log_id, STORE_LOG_ID_BYTES }) ||
-		mdb_get(txn, meta, &k, &v) != 0 || v.mv_size != 8 ||
-		db_get_seq(v.mv_data) > log_last_seq)
+		!index_read_cover(txn, meta, &cover) || cover.last_seq > log_last_seq)
 		return false;
 	if (meta_is(txn, meta, INDEX_META_CLEAN, bytes_str("1")))
 		return true;
-	uint64_t last = db_get_seq(v.mv_data);
 	int code = mdb_cursor_open(txn, keys, &cursor);
 	while (code == 0 && (code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
-		uint64_t seq = v.mv_size == 8 + SHA256_BYTES ? db_get_seq(v.mv_data) : 0;
-		if (k.mv_size != INDEX_KEY_BYTES || seq == 0 || seq > last)
+		uint64_t seq = v.mv_size == INDEX_VALUE_BYTES ? db_get_seq(v.mv_data) : 0;
+		if (k.mv_size != INDEX_KEY_BYTES || seq == 0 || seq > cover.last_seq)
+			return false;
+	}
+	if (code == MDB_NOTFOUND)
+		code = mdb_cursor_open(txn, sources, &cursor);
+	while (code == 0 && (code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
+		if (!source_entry_decode(k, v, &tag, &block, &set))
 			return false;
 	}
 	return code == MDB_NOTFOUND;
@@ -352,6 +365,8 @@ child_says_sound(const struct index *ix, uint64_t log_last_seq)
 static void
 throw_away(const struct index *ix)
 {
+	LOG_WARN("log.index", F_S("path", ix->path),
+		F_S("note", "the index is damaged, of another version or of another log; building it anew"));
 	char *dir = base_strdup(ix->path);
 	*strrchr(dir, '/') = '\0';
 	char *lock = dir_path(dir, "index.mdb-lock");
@@ -369,17 +384,18 @@ roll_forward(struct index *ix, struct store_reader *r, struct err *e)
 	const struct store_record *records;
 	size_t count;
 	struct store_span span;
+	struct index_cover *cover = &ix->tail.cover;
 	enum rc rc = store_span(r, &span, e);
-	if (rc == RC_OK && span.first_seq > ix->last_seq + 1)
-		ix->last_seq = span.first_seq - 1;
+	if (rc == RC_OK && span.first_seq > cover->last_seq + 1)
+		*cover = (struct index_cover){ span.first_seq, span.first_seq - 1, { 0 } };
 	while (rc == RC_OK) {
 		arena_reset(a);
-		rc = store_read(r, ix->last_seq + 1, 4096, (size_t)16 << 20, a, &records, &count, e);
+		rc = store_read(r, cover->last_seq + 1, 4096, (size_t)16 << 20, a, &records, &count, e);
 		if (rc != RC_OK || count == 0)
 			break;
 		for (size_t i = 0; i < count; i++)
-			index_add_event(ix, &records[i].event);
-		index_committed(ix, records[count - 1].event.seq);
+			add_event(ix, &records[i].event);
+		index_committed(ix, records[count - 1].event.seq, records[count - 1].chain);
 	}
 	arena_free(a);
 	return rc;
@@ -413,12 +429,14 @@ index_open(struct index **out, struct store_reader *r, struct err *e)
 	ix->path = dir_path(segment_set_dir(r->set), "index.mdb");
 	memcpy(ix->log_id, span.log_id, STORE_LOG_ID_BYTES);
 	ix->flushed_at_ms = clock_monotonic_ms();
-	if (fs_exists(ix->path) && !child_says_sound(ix, span.last_seq)) {
-		LOG_WARN("log.index", F_S("path", ix->path),
-			F_S("note", "the dedupe index is damaged or not this log's; building it anew"));
+	if (fs_exists(ix->path) && !child_says_sound(ix, span.last_seq))
 		throw_away(ix);
+	rc = open_env(ix, e);
+	if (rc == RC_OK && !index_fits(r, &ix->tail.cover)) {
+		db_close(ix->env);
+		throw_away(ix);
+		rc = open_env(ix, e);
 	}
-	rc = open_env(ix, &ix->last_seq, e);
 	if (rc == RC_OK)
 		rc = start_thread(ix, e);
 	if (rc == RC_OK)
@@ -443,12 +461,12 @@ index_close(struct index *ix)
 		pthread_mutex_unlock(&ix->lock);
 		pthread_join(ix->thread, NULL);
 		struct err e;
-		/* With rows still frozen their write failed, so the later ones must not go first. */
-		if (!ix->busy && write_rows(ix, &ix->tail, ix->committed_rows, ix->last_seq, true, &e) != RC_OK)
+		/* With a tail still frozen its write failed, so the later one must not go first. */
+		if (!ix->busy && write_tail(ix, &ix->tail, true, &e) != RC_OK)
 			log_err("log.index", &e);
 	}
-	keytab_free(&ix->tail);
-	keytab_free(&ix->frozen);
+	tail_free(&ix->tail);
+	tail_free(&ix->frozen);
 	db_close(ix->env);
 	pthread_cond_destroy(&ix->changed);
 	pthread_mutex_destroy(&ix->lock);

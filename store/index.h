@@ -2,25 +2,33 @@
 #ifndef STORE_INDEX_H
 #define STORE_INDEX_H
 
+#include "store/index_sources.h"
 #include "store/reader.h"
 
-/* The dedupe index: which deliveries the log holds already. index.mdb covers the log up to some seq;
- * what came later is in memory until a thread of the index writes it out. Derived from the log: it may
- * be deleted at any time while no writer runs.
+/* The index: which deliveries the log holds already, and which numbers each source has. index.mdb covers
+ * the log up to some seq; what came later is in memory until a thread of the index writes it out. Derived
+ * from the log: it may be deleted at any time while no writer runs.
  *
- * A key is 128 bits of SHA-256 over (source, hook, delivery) with their lengths. Nobody finds two
+ * The key of a delivery is a short hash of its id, in lower case, that brings all records with this id
+ * together, and 128 bits of SHA-256 over (source, hook, delivery) with their lengths. Nobody finds two
  * deliveries with the same key by accident, and a hit is compared with the record itself before it
  * counts (writer.c). */
 
-#define INDEX_KEY_BYTES 16
+#define INDEX_PREFIX_BYTES 4
+#define INDEX_KEY_BYTES (INDEX_PREFIX_BYTES + 16)
+#define INDEX_BODY_BYTES 16 /* of the body's SHA-256 */
+#define INDEX_VALUE_BYTES (8 + INDEX_BODY_BYTES)
 
-/* The databases of index.mdb and the keys of the second one. */
-#define INDEX_FORMAT "1"
+/* The databases of index.mdb and the keys of the last one. */
+#define INDEX_FORMAT "2"
 #define INDEX_KEYS "keys"
+#define INDEX_SOURCES "sources"
 #define INDEX_META "meta"
 #define INDEX_META_FORMAT "format"
 #define INDEX_META_LOG_ID "log_id"
+#define INDEX_META_FIRST "first_seq"
 #define INDEX_META_LAST "last_seq"
+#define INDEX_META_CHAIN "chain"
 #define INDEX_META_CLEAN "clean"
 
 struct index_key {
@@ -29,7 +37,14 @@ struct index_key {
 
 struct index_entry {
 	uint64_t seq;
-	unsigned char body_sha256[SHA256_BYTES];
+	unsigned char body[INDEX_BODY_BYTES]; /* the first bytes of the body's SHA-256 */
+};
+
+/* What an index knows: all records from first_seq to last_seq, of the history in which last_seq has this
+ * chain value. first_seq > last_seq: none. */
+struct index_cover {
+	uint64_t first_seq, last_seq;
+	unsigned char chain[STORE_CHAIN_BYTES];
 };
 
 /* False: the event has no delivery id, so it has no key. */
@@ -38,6 +53,17 @@ bool index_key_of(const struct event *ev, struct index_key *key);
 /* The key of a second body under the same delivery, so that its redeliveries are found, too. */
 void index_key_with_body(const struct index_key *key, const unsigned char body_sha256[SHA256_BYTES],
 	struct index_key *out);
+
+/* The first bytes of every key of this delivery id. */
+void index_prefix(struct bytes delivery, unsigned char out[INDEX_PREFIX_BYTES]);
+
+bool index_is_body(const struct index_entry *entry, const unsigned char body_sha256[SHA256_BYTES]);
+
+/* Whether the log of r has the history of cover; a record that cannot be read is no reason to doubt. */
+bool index_fits(struct store_reader *r, const struct index_cover *cover);
+
+/* False: meta does not say what the index covers. */
+bool index_read_cover(MDB_txn *txn, MDB_dbi meta, struct index_cover *cover);
 
 struct index;
 
@@ -56,25 +82,28 @@ enum rc index_find(struct index *ix, const struct index_key *key, struct index_e
 /* Adds an entry of the commit being built; the key must be new, or its stored entry wrong. */
 void index_add(struct index *ix, const struct index_key *key, const struct index_entry *entry);
 
+/* Notes the source of the next record of the commit being built: every record, by rising numbers. */
+void index_add_source(struct index *ix, uint64_t seq, uint64_t tag);
+
 /* The commit failed: forgets what was added since the last index_committed. */
 void index_rollback(struct index *ix);
 
 /* The commit is on disk, the log ends with last_seq. May hand the entries to the thread. */
-void index_committed(struct index *ix, uint64_t last_seq);
+void index_committed(struct index *ix, uint64_t last_seq, const unsigned char chain[STORE_CHAIN_BYTES]);
 
-/* Adds the entries the event at the end of the log needs; for rolling forward. */
-void index_add_event(struct index *ix, const struct event *ev);
-
-/* ---- looking from outside, for verify; another process may write meanwhile ---- */
+/* ---- looking from outside; another process may write meanwhile ---- */
 
 struct index_view;
 
-/* RC_NOTFOUND: there is no index. */
+/* RC_NOTFOUND: there is no index, or one of another version. */
 enum rc index_view_open(struct index_view **v, const char *dir, struct err *e) MUST_CHECK;
 void index_view_close(struct index_view *v); /* NULL is fine */
 
-/* Takes a fresh look; *last_seq is what the index covers from now on. */
-enum rc index_view_refresh(struct index_view *v, uint64_t *last_seq, struct err *e) MUST_CHECK;
+/* Takes a fresh look; *cover is what the index covers from now on. */
+enum rc index_view_refresh(struct index_view *v, struct index_cover *cover, struct err *e) MUST_CHECK;
+
+/* Ends the look, so that the writer can use old pages again. */
+void index_view_rest(struct index_view *v);
 
 /* Calls fn for every entry, in no useful order. */
 typedef void (*index_entry_fn)(const struct index_key *key, const struct index_entry *entry, void *context);
@@ -84,5 +113,27 @@ enum rc index_view_each(const struct index_view *v, index_entry_fn fn, void *con
 /* The number the index would answer a redelivery of ev with: ev's own, or that of an equal event; 0: it
  * does not know it. Only for events with a delivery id. */
 uint64_t index_view_find(const struct index_view *v, const struct event *ev);
+
+/* Calls fn with the number of every record that has this delivery id in whatever case, and of a few that
+ * do not have it. */
+typedef void (*index_seq_fn)(uint64_t seq, void *context);
+enum rc index_view_deliveries(const struct index_view *v, struct bytes delivery, index_seq_fn fn,
+	void *context, struct err *e) MUST_CHECK;
+
+/* Calls fn for every set of numbers. */
+typedef void (*index_set_fn)(uint64_t tag, uint64_t block, const struct source_set *set, void *context);
+enum rc index_view_each_source(const struct index_view *v, index_set_fn fn, void *context, struct err *e)
+	MUST_CHECK;
+
+/* Whether the index has the event among those of its source. Best called by rising numbers. */
+bool index_view_has_source(struct index_view *v, const struct event *ev);
+
+/* Adds the numbers of the source in block to *set. */
+enum rc index_view_source(const struct index_view *v, uint64_t tag, uint64_t block, struct source_set *set,
+	struct err *e) MUST_CHECK;
+
+/* Sets *block to the first one at or after it in which the source has any. RC_NOTFOUND: none. */
+enum rc index_view_next_block(const struct index_view *v, uint64_t tag, uint64_t *block, struct err *e)
+	MUST_CHECK;
 
 #endif

@@ -5,9 +5,62 @@
 
 struct index_view {
 	MDB_env *env;
-	MDB_dbi keys, meta;
+	MDB_dbi keys, sources, meta;
 	MDB_txn *txn;
+	/* What index_view_has_source looked at last. */
+	bool set_known;
+	uint64_t set_tag, set_block;
+	struct source_set set;
 };
+
+bool
+index_read_cover(MDB_txn *txn, MDB_dbi meta, struct index_cover *cover)
+{
+	MDB_val k = db_val(bytes_str(INDEX_META_FIRST)), v;
+	if (mdb_get(txn, meta, &k, &v) != 0 || v.mv_size != 8)
+		return false;
+	cover->first_seq = db_get_seq(v.mv_data);
+	k = db_val(bytes_str(INDEX_META_LAST));
+	if (mdb_get(txn, meta, &k, &v) != 0 || v.mv_size != 8)
+		return false;
+	cover->last_seq = db_get_seq(v.mv_data);
+	k = db_val(bytes_str(INDEX_META_CHAIN));
+	if (mdb_get(txn, meta, &k, &v) != 0 || v.mv_size != STORE_CHAIN_BYTES)
+		return false;
+	memcpy(cover->chain, v.mv_data, STORE_CHAIN_BYTES);
+	return true;
+}
+
+bool
+index_fits(struct store_reader *r, const struct index_cover *cover)
+{
+	const struct store_record *records;
+	size_t count;
+	struct err e;
+	struct arena *a = arena_new(4096);
+	bool fits = cover->last_seq == 0 ||
+		store_read(r, cover->last_seq, 1, 1, a, &records, &count, &e) != RC_OK ||
+		(count == 1 && memcmp(records[0].chain, cover->chain, STORE_CHAIN_BYTES) == 0);
+	arena_free(a);
+	return fits;
+}
+
+/* An index of another version is as good as none. */
+static int
+open_databases(struct index_view *v, MDB_txn *txn)
+{
+	MDB_val k = db_val(bytes_str(INDEX_META_FORMAT)), format;
+	int code = mdb_dbi_open(txn, INDEX_META, 0, &v->meta);
+	if (code == 0)
+		code = mdb_get(txn, v->meta, &k, &format);
+	if (code == 0 && !bytes_is(db_bytes(format), INDEX_FORMAT))
+		return MDB_NOTFOUND;
+	if (code == 0)
+		code = mdb_dbi_open(txn, INDEX_KEYS, 0, &v->keys);
+	if (code == 0)
+		code = mdb_dbi_open(txn, INDEX_SOURCES, 0, &v->sources);
+	return code == MDB_NOTFOUND ? MDB_INVALID : code;
+}
 
 enum rc
 index_view_open(struct index_view **out, const char *dir, struct err *e)
@@ -27,15 +80,15 @@ index_view_open(struct index_view **out, const char *dir, struct err *e)
 		rc = db_read_begin(v->env, &txn, e);
 	if (rc != RC_OK)
 		goto done;
-	code = mdb_dbi_open(txn, INDEX_KEYS, 0, &v->keys);
-	if (code == 0)
-		code = mdb_dbi_open(txn, INDEX_META, 0, &v->meta);
+	code = open_databases(v, txn);
 	if (code == 0) {
 		code = mdb_txn_commit(txn);
 		txn = NULL;
 	}
-	if (code != 0)
-		rc = db_err(e, code == MDB_NOTFOUND ? MDB_INVALID : code, "open %s", path);
+	if (code == MDB_NOTFOUND)
+		rc = err_set(e, RC_NOTFOUND, NULL, "%s is of another version", path);
+	else if (code != 0)
+		rc = db_err(e, code, "open %s", path);
 done:
 	if (txn != NULL)
 		mdb_txn_abort(txn);
@@ -52,38 +105,48 @@ index_view_close(struct index_view *v)
 {
 	if (v == NULL)
 		return;
-	if (v->txn != NULL)
-		mdb_txn_abort(v->txn);
+	index_view_rest(v);
 	db_close(v->env);
 	free(v);
 }
 
 enum rc
-index_view_refresh(struct index_view *v, uint64_t *last_seq, struct err *e)
+index_view_refresh(struct index_view *v, struct index_cover *cover, struct err *e)
+{
+	index_view_rest(v);
+	enum rc rc = db_read_begin(v->env, &v->txn, e);
+	if (rc == RC_OK && !index_read_cover(v->txn, v->meta, cover))
+		rc = db_err(e, MDB_INVALID, "read how far the index goes");
+	return rc;
+}
+
+void
+index_view_rest(struct index_view *v)
 {
 	if (v->txn != NULL)
 		mdb_txn_abort(v->txn);
 	v->txn = NULL;
-	enum rc rc = db_read_begin(v->env, &v->txn, e);
-	if (rc != RC_OK)
-		return rc;
-	MDB_val k = db_val(bytes_str(INDEX_META_LAST)), value;
-	int code = mdb_get(v->txn, v->meta, &k, &value);
-	if (code != 0 || value.mv_size != 8)
-		return db_err(e, code == 0 || code == MDB_NOTFOUND ? MDB_INVALID : code,
-			"read how far the index goes");
-	*last_seq = db_get_seq(value.mv_data);
-	return RC_OK;
+	v->set_known = false;
+}
+
+static bool
+read_entry(MDB_val value, struct index_entry *entry)
+{
+	if (value.mv_size != INDEX_VALUE_BYTES)
+		return false;
+	entry->seq = db_get_seq(value.mv_data);
+	memcpy(entry->body, (const unsigned char *)value.mv_data + 8, INDEX_BODY_BYTES);
+	return true;
 }
 
 static uint64_t
 find(const struct index_view *v, const struct index_key *key, const struct event *ev)
 {
 	MDB_val k = { INDEX_KEY_BYTES, (void *)(uintptr_t)key->bytes }, value;
-	if (mdb_get(v->txn, v->keys, &k, &value) != 0 || value.mv_size != 8 + SHA256_BYTES)
+	struct index_entry entry;
+	if (mdb_get(v->txn, v->keys, &k, &value) != 0 || !read_entry(value, &entry))
 		return 0;
-	const unsigned char *p = value.mv_data;
-	return memcmp(p + 8, ev->body_sha256, SHA256_BYTES) == 0 ? db_get_seq(p) : 0;
+	return index_is_body(&entry, ev->body_sha256) ? entry.seq : 0;
 }
 
 uint64_t
@@ -108,15 +171,86 @@ index_view_each(const struct index_view *v, index_entry_fn fn, void *context, st
 	while (code == 0 && (code = mdb_cursor_get(cursor, &k, &value, MDB_NEXT)) == 0) {
 		struct index_key key;
 		struct index_entry entry;
-		if (k.mv_size != INDEX_KEY_BYTES || value.mv_size != 8 + SHA256_BYTES) {
+		if (k.mv_size != INDEX_KEY_BYTES || !read_entry(value, &entry)) {
 			code = MDB_CORRUPTED;
 			break;
 		}
 		memcpy(key.bytes, k.mv_data, INDEX_KEY_BYTES);
-		entry.seq = db_get_seq(value.mv_data);
-		memcpy(entry.body_sha256, (const unsigned char *)value.mv_data + 8, SHA256_BYTES);
 		fn(&key, &entry, context);
 	}
 	mdb_cursor_close(cursor);
 	return code == MDB_NOTFOUND ? RC_OK : db_err(e, code, "read the dedupe index");
+}
+
+enum rc
+index_view_deliveries(const struct index_view *v, struct bytes delivery, index_seq_fn fn, void *context,
+	struct err *e)
+{
+	MDB_cursor *cursor = NULL;
+	unsigned char prefix[INDEX_PREFIX_BYTES];
+	struct index_entry entry;
+	index_prefix(delivery, prefix);
+	MDB_val k = { sizeof prefix, prefix }, value;
+	int code = mdb_cursor_open(v->txn, v->keys, &cursor);
+	if (code == 0)
+		code = mdb_cursor_get(cursor, &k, &value, MDB_SET_RANGE);
+	for (; code == 0; code = mdb_cursor_get(cursor, &k, &value, MDB_NEXT)) {
+		if (k.mv_size != INDEX_KEY_BYTES || !read_entry(value, &entry))
+			code = MDB_CORRUPTED;
+		else if (memcmp(k.mv_data, prefix, sizeof prefix) != 0)
+			code = MDB_NOTFOUND;
+		if (code != 0)
+			break;
+		fn(entry.seq, context);
+	}
+	mdb_cursor_close(cursor);
+	return code == MDB_NOTFOUND ? RC_OK : db_err(e, code, "look for a delivery in the index");
+}
+
+enum rc
+index_view_each_source(const struct index_view *v, index_set_fn fn, void *context, struct err *e)
+{
+	MDB_cursor *cursor = NULL;
+	MDB_val k, value;
+	int code = mdb_cursor_open(v->txn, v->sources, &cursor);
+	while (code == 0 && (code = mdb_cursor_get(cursor, &k, &value, MDB_NEXT)) == 0) {
+		struct source_set set;
+		uint64_t tag, block;
+		if (!source_entry_decode(k, value, &tag, &block, &set))
+			code = MDB_CORRUPTED;
+		else
+			fn(tag, block, &set, context);
+	}
+	mdb_cursor_close(cursor);
+	return code == MDB_NOTFOUND ? RC_OK : db_err(e, code, "read the index of sources");
+}
+
+bool
+index_view_has_source(struct index_view *v, const struct event *ev)
+{
+	uint64_t tag = source_tag(ev->source), block = ev->seq / SOURCES_BLOCK;
+	unsigned place = (unsigned)(ev->seq % SOURCES_BLOCK);
+	if (!v->set_known || v->set_tag != tag || v->set_block != block) {
+		v->set = (struct source_set){ { 0 } };
+		v->set_tag = tag;
+		v->set_block = block;
+		/* What cannot be read does not have it. */
+		v->set_known = source_set_read(v->txn, v->sources, tag, block, &v->set) == 0;
+	}
+	return v->set_known && source_set_next(&v->set, place) == place;
+}
+
+enum rc
+index_view_source(const struct index_view *v, uint64_t tag, uint64_t block, struct source_set *set,
+	struct err *e)
+{
+	int code = source_set_read(v->txn, v->sources, tag, block, set);
+	return code == 0 || code == MDB_NOTFOUND ? RC_OK : db_err(e, code, "read the index of sources");
+}
+
+enum rc
+index_view_next_block(const struct index_view *v, uint64_t tag, uint64_t *block, struct err *e)
+{
+	int code = source_next_block(v->txn, v->sources, tag, block);
+	return code == 0 ? RC_OK : db_err(e, code, "read the index of sources");
 }

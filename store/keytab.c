@@ -14,7 +14,7 @@ static size_t
 slot_of(const struct keytab *t, const struct index_key *key)
 {
 	uint64_t h;
-	memcpy(&h, key->bytes, sizeof h);
+	memcpy(&h, key->bytes + INDEX_PREFIX_BYTES, sizeof h);
 	size_t slot = (size_t)h & (t->slot_count - 1);
 	while (t->slots[slot] != 0 &&
 		memcmp(t->rows[t->slots[slot] - 1].key.bytes, key->bytes, INDEX_KEY_BYTES) != 0)

@@ -137,9 +137,12 @@ static enum rc
 check_index(struct pruner *p, struct err *e)
 {
 	struct index_view *v = NULL;
+	struct index_cover cover;
 	enum rc rc = index_view_open(&v, p->log_dir, e);
 	if (rc == RC_OK)
-		rc = index_view_refresh(v, &p->index_last, e);
+		rc = index_view_refresh(v, &cover, e);
+	if (rc == RC_OK)
+		p->index_last = cover.last_seq;
 	index_view_close(v);
 	if (rc == RC_NOTFOUND || rc == RC_CORRUPT)
 		rc = err_set(e, RC_CONFLICT, "log.not-indexed",

@@ -128,6 +128,32 @@ enum rc store_wait(struct store_reader *r, uint64_t seq, int64_t timeout_ms, int
 /* Sets *seq to the first event received at or after at_us, or to last_seq + 1 when there is none. */
 enum rc store_seq_at(struct store_reader *r, int64_t at_us, uint64_t *seq, struct err *e) MUST_CHECK;
 
+/* What somebody looks for; zero means any, and both must hold. Borrowed. */
+struct store_wanted {
+	const struct bytes *sources; /* received by one of these */
+	size_t source_count;
+	struct bytes delivery;       /* with this id, in upper or lower case */
+};
+
+/* Says which numbers need not be read. One thread at a time. */
+struct store_finder;
+
+/* Asks the log's index, which another process may be writing. Where that is missing, damaged or open in
+ * this process already, as in the writer's and beside another finder, and for what it does not cover yet,
+ * every number has to be read: slower, never wrong. Uses r and wanted only during the call. Never fails;
+ * owned by the caller until store_finder_close. */
+struct store_finder *store_finder_open(struct store_reader *r, const struct store_wanted *wanted);
+void store_finder_close(struct store_finder *f); /* NULL is fine */
+
+/* Sets *first and *last to the next numbers at or after seq that may be what is looked for: none from seq
+ * to *first - 1 is. Among them may be others, and behind the end of the log they go on: *last is
+ * UINT64_MAX in the end. */
+void store_finder_next(struct store_finder *f, uint64_t seq, uint64_t *first, uint64_t *last);
+
+/* NULL: the index is used. Otherwise why everything has to be read; also later, when it turns out to be
+ * damaged. Valid until store_finder_close. */
+const char *store_finder_problem(const struct store_finder *f);
+
 enum store_segment_state {
 	STORE_SEGMENT_OPEN,
 	STORE_SEGMENT_SEALED,

@@ -26,7 +26,7 @@ struct verifier {
 	store_finding_fn warned;
 	void (*progress)(uint64_t events, uint64_t bytes, void *context);
 	struct index_view *index; /* NULL: there is none */
-	uint64_t index_last;
+	struct index_cover cover; /* of the index */
 	store_finding_fn found;
 	void *context;
 	struct store_verify_report *report;
@@ -97,8 +97,14 @@ check_context(struct verifier *v, struct bytes bytes, const struct store_record 
 		if (memcmp(hash, ev->body_sha256, SHA256_BYTES) != 0)
 			finding(v, ev->seq, "the body does not have the hash its envelope states");
 	}
-	if (v->index != NULL && ev->seq <= v->index_last && !index_knows(v, ev))
-		finding(v, ev->seq, "the dedupe index does not know it; remove index.mdb while stopped");
+	if (v->index != NULL && ev->seq <= v->cover.last_seq) {
+		if (!index_knows(v, ev))
+			finding(v, ev->seq,
+				"the dedupe index does not know it; remove index.mdb while stopped");
+		if (ev->seq >= v->cover.first_seq && !index_view_has_source(v->index, ev))
+			finding(v, ev->seq,
+				"the index of sources does not know it; remove index.mdb while stopped");
+	}
 	v->at_us = ev->received_at_us;
 	memcpy(v->chain, record->chain, STORE_CHAIN_BYTES);
 	v->chain_known = true;
@@ -208,7 +214,7 @@ check_step(struct verifier *v, size_t index, uint64_t *seq, uint64_t last, bool 
 	struct segment *s;
 	MDB_txn *txn;
 	uint64_t first, segment_last;
-	if (v->index != NULL && index_view_refresh(v->index, &v->index_last, e) != RC_OK) {
+	if (v->index != NULL && index_view_refresh(v->index, &v->cover, e) != RC_OK) {
 		finding(v, 0, e->text);
 		index_view_close(v->index);
 		v->index = NULL;

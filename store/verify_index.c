@@ -23,18 +23,38 @@ count_entry(const struct index_key *key, const struct index_entry *entry, void *
 	}
 }
 
+/* Each number belongs to one source, and with each record it is looked at that it is its own. */
+static void
+count_set(uint64_t tag, uint64_t block, const struct source_set *set, void *context)
+{
+	struct counting *c = context;
+	(void)tag;
+	for (unsigned place = source_set_next(set, 0); place < SOURCES_BLOCK;
+		place = source_set_next(set, place + 1)) {
+		const struct index_entry entry = { .seq = block * SOURCES_BLOCK + place };
+		count_entry(NULL, &entry, c);
+	}
+}
+
 enum rc
 verify_index_count(const char *dir, uint64_t first, struct index_count *c, verify_say_fn say, void *context,
 	struct err *e)
 {
 	struct index_view *v = NULL;
+	struct index_cover cover = { 0 };
 	struct counting n = { .first = first };
+	struct counting numbers = { 0 };
 	*c = (struct index_count){ 0 };
 	enum rc rc = index_view_open(&v, dir, e);
 	if (rc == RC_OK)
-		rc = index_view_refresh(v, &n.last, e);
+		rc = index_view_refresh(v, &cover, e);
+	n.last = cover.last_seq;
+	numbers.first = cover.first_seq;
+	numbers.last = cover.last_seq;
 	if (rc == RC_OK)
 		rc = index_view_each(v, count_entry, &n, e);
+	if (rc == RC_OK)
+		rc = index_view_each_source(v, count_set, &numbers, e);
 	index_view_close(v);
 	if (rc == RC_NOTFOUND) {
 		say(context, true, 0, "there is no dedupe index; the next start makes it from the log");
@@ -45,6 +65,10 @@ verify_index_count(const char *dir, uint64_t first, struct index_count *c, verif
 	if (n.beyond > 0)
 		say(context, false, n.example,
 			"the dedupe index names events beyond its own end; remove index.mdb while stopped");
+	if (numbers.beyond > 0 || numbers.within != cover.last_seq + 1 - cover.first_seq)
+		say(context, false, numbers.example,
+			"the index of sources does not give every event one source; remove index.mdb while "
+			"stopped");
 	*c = (struct index_count){ .last_seq = n.last, .entries = n.within };
 	return RC_OK;
 }
@@ -73,7 +97,7 @@ look_at_entry(const struct index_key *key, const struct index_entry *entry, void
 		return;
 	const struct event *ev = &records[0].event;
 	bool right = index_key_of(ev, &own) &&
-		memcmp(entry->body_sha256, ev->body_sha256, SHA256_BYTES) == 0;
+		index_is_body(entry, ev->body_sha256);
 	if (right && memcmp(own.bytes, key->bytes, INDEX_KEY_BYTES) != 0) {
 		index_key_with_body(&own, ev->body_sha256, &second);
 		right = memcmp(second.bytes, key->bytes, INDEX_KEY_BYTES) == 0;
@@ -91,12 +115,12 @@ verify_index_entries(const char *dir, uint64_t first, uint64_t last, verify_say_
 	struct index_view *v = NULL;
 	struct looking l = { .first = first, .last = last, .say = say, .context = context,
 		.a = arena_new((size_t)1 << 16) };
-	uint64_t index_last;
+	struct index_cover cover;
 	enum rc rc = store_reader_open(&l.reader, dir, e);
 	if (rc == RC_OK)
 		rc = index_view_open(&v, dir, e);
 	if (rc == RC_OK)
-		rc = index_view_refresh(v, &index_last, e);
+		rc = index_view_refresh(v, &cover, e);
 	if (rc == RC_OK)
 		rc = index_view_each(v, look_at_entry, &l, e);
 	index_view_close(v);

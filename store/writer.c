@@ -120,7 +120,7 @@ look_up(struct store *s, struct item *item, uint64_t *same_key_seq, struct index
 		return RC_OK;
 	*key = item->key;
 	enum rc rc = index_find(s->index, key, &known, &stored, e);
-	if (rc == RC_OK && memcmp(known.body_sha256, item->body_sha256, SHA256_BYTES) != 0) {
+	if (rc == RC_OK && !index_is_body(&known, item->body_sha256)) {
 		*same_key_seq = known.seq;
 		index_key_with_body(&item->key, item->body_sha256, key);
 		rc = index_find(s->index, key, &known, &stored, e);
@@ -217,9 +217,10 @@ put_items(struct store *s, struct commit *c, int *code, struct err *e)
 		*code = put_record(s, c, item, same_key_seq, now_us);
 		if (*code != 0)
 			return commit_err(s, c, *code, "append", e);
+		index_add_source(s->index, item->result.seq, item->source_tag);
 		if (add) {
 			struct index_entry entry = { .seq = item->result.seq };
-			memcpy(entry.body_sha256, item->body_sha256, SHA256_BYTES);
+			memcpy(entry.body, item->body_sha256, INDEX_BODY_BYTES);
 			index_add(s->index, &key, &entry);
 		}
 	}
@@ -478,7 +479,7 @@ finish(struct store *s, struct commit *c, enum rc rc, struct err *e)
 	}
 	answer(c->items, rc, e);
 	if (rc == RC_OK && c->puts > 0)
-		index_committed(s->index, s->last_seq);
+		index_committed(s->index, s->last_seq, s->chain);
 }
 
 void *

@@ -18,6 +18,7 @@ struct item {
 	bool has_key;
 	struct index_key key;
 	unsigned char body_sha256[SHA256_BYTES];
+	uint64_t source_tag;
 	store_done_fn done;
 	void *context;
 	/* Of a batch, instead of done: which event of it this is, and how many come behind it in the

@@ -18,9 +18,67 @@
 struct store_reader {
 	uint64_t first_seq, last_seq;
 	size_t batch_max; /* events store_read gives at most */
+	uint64_t covered; /* what the index knows of; 0: it cannot be used */
+	uint64_t read;    /* events given out */
 };
 
 static struct event log_events[LOG_EVENTS];
+
+struct store_finder {
+	const struct store_reader *reader;
+	struct bytes sources[4];
+	size_t source_count;
+	char delivery[16];
+};
+
+struct store_finder *
+store_finder_open(struct store_reader *r, const struct store_wanted *wanted)
+{
+	struct store_finder *f = base_zalloc(sizeof(*f));
+	assert_true(wanted->source_count <= COUNT_OF(f->sources));
+	if (wanted->source_count > 0)
+		memcpy(f->sources, wanted->sources, wanted->source_count * sizeof(*f->sources));
+	f->reader = r;
+	f->source_count = wanted->source_count;
+	snprintf(f->delivery, sizeof(f->delivery), "%.*s", (int)wanted->delivery.len,
+		(const char *)wanted->delivery.data);
+	return f;
+}
+
+void
+store_finder_close(struct store_finder *f)
+{
+	free(f);
+}
+
+static bool
+is_wanted(const struct store_finder *f, const struct event *ev)
+{
+	if (f->delivery[0] != '\0')
+		return bytes_is_nocase(ev->delivery, f->delivery);
+	for (size_t i = 0; i < f->source_count; i++)
+		if (bytes_equal(ev->source, f->sources[i]))
+			return true;
+	return false;
+}
+
+void
+store_finder_next(struct store_finder *f, uint64_t seq, uint64_t *first, uint64_t *last)
+{
+	uint64_t covered = f->reader->covered;
+	for (*first = seq; *first <= covered; ++*first) {
+		*last = *first;
+		if (is_wanted(f, &log_events[*first - 1]))
+			return;
+	}
+	*last = UINT64_MAX;
+}
+
+const char *
+store_finder_problem(const struct store_finder *f)
+{
+	return f->reader->covered == 0 ? "there is no index" : NULL;
+}
 
 enum rc
 store_span(struct store_reader *r, struct store_span *span, struct err *e UNUSED)
@@ -48,6 +106,7 @@ store_read(struct store_reader *r, uint64_t seq, size_t max_count, size_t max_by
 	*count = 0;
 	for (; seq <= r->last_seq && *count < max_count; seq++)
 		list[(*count)++].event = log_events[seq - 1];
+	r->read += *count;
 	*records = list;
 	return RC_OK;
 }
@@ -121,7 +180,8 @@ set_up(void **state)
 {
 	static struct store_reader reader;
 	static const char *const names[] = { "push", "issues", "pull_request", "star", "push" };
-	reader = (struct store_reader){ .first_seq = 1, .last_seq = LOG_EVENTS, .batch_max = 3 };
+	reader = (struct store_reader){ .first_seq = 1, .last_seq = LOG_EVENTS, .batch_max = 3,
+		.covered = LOG_EVENTS - 2 };
 	target = (struct target){ .stop_pipe = { -1, -1 } };
 	for (size_t i = 0; i < LOG_EVENTS; i++)
 		log_events[i] = (struct event){ .seq = i + 1,
@@ -219,6 +279,39 @@ selection(void **state)
 	selects(r, (struct replay_select){ .events = "pull_request.closed" }, "");
 	selects(r, (struct replay_select){ .events = "pull" }, "");
 	selects(r, (struct replay_select){ .delivery = "abc-5" }, "5");
+}
+
+static void
+count_unindexed(const char *why, void *context)
+{
+	assert_string_equal(why, "there is no index");
+	++*(unsigned *)context;
+}
+
+/* What the index rules out is not read; without an index everything is. */
+static void
+selection_by_the_index(void **state)
+{
+	struct store_reader *r = *state;
+	struct replay_options o = options_new();
+	unsigned told = 0;
+	o.unindexed = count_unindexed;
+	o.context = &told;
+	o.select.delivery = "abc-5";
+	struct replay_result result = replay(r, &o, RC_OK);
+	assert_sent("5");
+	assert_true(result.complete && result.next_seq == LOG_EVENTS + 1);
+	/* Itself and what the index does not cover. */
+	assert_int_equal(r->read, 3);
+	assert_int_equal(result.scanned, 3);
+	assert_int_equal(told, 0);
+	o.select.delivery = "abc-6";
+	o.select.to_seq = 7;
+	r->read = 0;
+	assert_true(replay(r, &o, RC_OK).complete && r->read == 0);
+	r->covered = 0;
+	assert_true(replay(r, &o, RC_OK).complete && r->read >= 7);
+	assert_int_equal(told, 1);
 }
 
 static void
@@ -505,6 +598,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(selection, set_up),
+		cmocka_unit_test_setup(selection_by_the_index, set_up),
 		cmocka_unit_test_setup(selection_by_repository, set_up),
 		cmocka_unit_test_setup(selection_by_payload, set_up),
 		cmocka_unit_test_setup(wrong_selections, set_up),

@@ -49,6 +49,37 @@ goes_round_many_times(void **unused UNUSED)
 		assert_int_equal(w.bits[i], 0);
 }
 
+/* As many times settling one, whatever was settled before. */
+static void
+settles_ranges(void **unused UNUSED)
+{
+	static const uint64_t lengths[] = { 1, 2, 63, 64, 65, 1000, WINDOW_SEQS / 2 - 1, WINDOW_SEQS / 2,
+		WINDOW_SEQS / 2 + 1, WINDOW_SEQS, 3 * WINDOW_SEQS + 7 };
+	static struct window one;
+	for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+		window_reset(&w, 37);
+		window_reset(&one, 37);
+		uint64_t last = 37 + lengths[i];
+		for (uint64_t seq = 39; seq < 5000; seq += 7) {
+			window_settle(&w, seq);
+			window_settle(&one, seq);
+		}
+		window_settle_range(&w, 38, last);
+		for (uint64_t seq = 38; seq <= last; seq++)
+			window_settle(&one, seq);
+		assert_int_equal(w.settled, one.settled);
+		assert_memory_equal(w.bits, one.bits, sizeof(w.bits));
+		/* Something before it is under way. */
+		uint64_t from = w.settled + 5;
+		window_settle_range(&w, from, from + 200);
+		for (uint64_t seq = from; seq <= from + 200; seq++)
+			window_settle(&one, seq);
+		assert_int_equal(w.settled, from - 5);
+		assert_int_equal(w.settled, one.settled);
+		assert_memory_equal(w.bits, one.bits, sizeof(w.bits));
+	}
+}
+
 /* Whatever a kill leaves between two stores, nothing unsettled counts as settled. */
 static void
 recovers_from_a_kill_between_stores(void **unused UNUSED)
@@ -79,6 +110,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(settles_in_any_order),
 		cmocka_unit_test(goes_round_many_times),
+		cmocka_unit_test(settles_ranges),
 		cmocka_unit_test(recovers_from_a_kill_between_stores),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -243,7 +243,7 @@ a_dangling_index_entry_is_found(void **state)
 		MDB_txn *txn;
 		MDB_dbi keys;
 		struct err e;
-		unsigned char key[INDEX_KEY_BYTES] = { 1, 2, 3 }, value[8 + SHA256_BYTES] = { 0 };
+		unsigned char key[INDEX_KEY_BYTES] = { 1, 2, 3 }, value[INDEX_VALUE_BYTES] = { 0 };
 		value[7] = 5; /* event 5 */
 		MDB_val k = { sizeof key, key }, v = { sizeof value, value };
 		bool ok = db_open(path_in(dir, "index.mdb"), DB_WRITE, &env, &e) == RC_OK &&

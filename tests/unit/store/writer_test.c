@@ -157,7 +157,7 @@ misdirect(const char *dir, uint64_t seq)
 	assert_int_equal(mdb_dbi_open(txn, INDEX_KEYS, 0, &keys), 0);
 	assert_int_equal(mdb_cursor_open(txn, keys, &cursor), 0);
 	while (mdb_cursor_get(cursor, &k, &v, MDB_NEXT) == 0) {
-		unsigned char value[8 + SHA256_BYTES];
+		unsigned char value[INDEX_VALUE_BYTES];
 		assert_int_equal(v.mv_size, sizeof value);
 		memcpy(value, v.mv_data, sizeof value);
 		db_put_seq(value, seq);
