@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -27,6 +30,8 @@
 /* Connections that have not begun a request are left alone for so long while draining: their bytes
  * may be on the way. */
 #define DRAIN_GRACE_MS 250
+/* Ticks of the reaper, about a second. */
+#define QUIET_TICKS 4
 
 bool
 rate_take(struct rate *r, const char *id)
@@ -113,12 +118,42 @@ on_connection(void *cls, struct MHD_Connection *connection, void **context,
 	}
 }
 
+/* By default glibc makes up to eight heaps per processor, one for each thread that happens to meet
+ * another in malloc, and each keeps its own leftovers. The threads that work for every request are these:
+ * the pool's, the log's writer, and whatever started us. */
+static void
+limit_heaps(size_t threads)
+{
+#ifdef __GLIBC__
+	mallopt(M_ARENA_MAX, (int)(threads < 64 ? threads : 64) + 2);
+#endif
+}
+
+/* Freed memory that lies between what is still in use stays with the process, some megabytes for each
+ * thread that ever made or freed a request. It goes back once nobody has been connected for a while. */
+static void
+give_memory_back(struct ingest *in)
+{
+	uint64_t connections = atomic_load(&in->metrics.connections);
+	if (connections == 0) /* in->conns may not be set yet */
+		return;
+	if (connections != in->connections_seen || conns_open(in->conns) > 0) {
+		in->connections_seen = connections;
+		in->quiet_ticks = 0;
+	} else if (++in->quiet_ticks == QUIET_TICKS) {
+#ifdef __GLIBC__
+		malloc_trim(0);
+#endif
+	}
+}
+
 static void
 on_tick(void *context)
 {
 	struct ingest *in = context;
 	if (in->pool)
 		request_expire(in, false);
+	give_memory_back(in);
 }
 
 static enum rc
@@ -132,6 +167,7 @@ start_daemon(struct ingest *in, const struct ingest_options *o, struct err *e)
 		{ MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL },
 		{ MHD_OPTION_END, 0, NULL },
 	};
+	limit_heaps(threads);
 	if (in->pool)
 		flags |= MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
 	else

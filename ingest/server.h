@@ -61,6 +61,10 @@ struct ingest {
 	atomic_size_t lent;
 
 	struct rate refusals, library;
+
+	/* Only the reaper's thread. */
+	uint64_t connections_seen;
+	unsigned quiet_ticks;
 };
 
 /* Whether one more line may be written; the first one of a second also logs how many were not. */

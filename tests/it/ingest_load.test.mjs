@@ -16,15 +16,15 @@ import { abort, drip, fdCount, history, makeDir, MIB, post, request, rssBytes, s
 
 test('aborted requests leave nothing behind', async (t) => {
 	const receiver = await startReceiver(t);
-	await abort(receiver.port, 10000);
+	await abort(receiver.port, 8000);
 	await soon(() => fdCount(receiver.pid) < 64, 'connections closed');
-	await sleep(1500);
+	await sleep(2500); // memory goes back to the system once it has been quiet
 	const before = { rss: rssBytes(receiver.pid), fds: fdCount(receiver.pid) };
-	await abort(receiver.port, 6000);
+	await abort(receiver.port, 6000, { complete: false });
 	await soon(() => fdCount(receiver.pid) <= before.fds, 'descriptors given back');
-	const grown = rssBytes(receiver.pid) - before.rss;
-	t.note(`resident memory grew by ${grown >> 10} KiB over 6000 aborted requests`);
-	assert.ok(grown < 4 * MIB, `${grown} bytes`);
+	const most = before.rss + MIB;
+	await soon(() => rssBytes(receiver.pid) < most, 'memory given back');
+	t.note(`resident memory grew by ${(rssBytes(receiver.pid) - before.rss) >> 10} KiB over 6000 aborted requests`);
 	assert.equal((await post(receiver.port, request('{}'))).status, 202);
 	await receiver.stop();
 });

@@ -7,31 +7,35 @@
 // TEST-ALONE
 import { test, assert } from '../lib/harness.mjs';
 import { startIngest } from '../lib/hooklog.mjs';
-import { abort, drip, fdCount, history, makeDir, MIB, post, request, rssBytes, sleep, soon, startReceiver, stopUnderLoad } from '../lib/load.mjs';
+import { abort, fdCount, flood, history, makeDir, MIB, post, request, rssBytes, sleep, soon, startReceiver, stopUnderLoad } from '../lib/load.mjs';
 
 test('100,000 aborted requests leave nothing behind', { timeoutMs: 1800000 }, async (t) => {
 	const receiver = await startReceiver(t);
-	await abort(receiver.port, 30000);
-	await sleep(2000);
+	// What malloc keeps between pieces in use grows ever slower; 50,000 are near the end of it.
+	await abort(receiver.port, 10000);
+	await abort(receiver.port, 40000, { complete: false });
+	await sleep(5000);
 	const before = { rss: rssBytes(receiver.pid), fds: fdCount(receiver.pid) };
-	await abort(receiver.port, 100000);
+	await abort(receiver.port, 100000, { complete: false });
 	await soon(() => fdCount(receiver.pid) <= before.fds, 'descriptors given back');
-	const grown = rssBytes(receiver.pid) - before.rss;
-	t.note(`memory grew by ${grown >> 10} KiB`);
-	// One in eight was complete and is in the dedupe index; all others must leave nothing.
-	assert.ok(grown < 16 * MIB, `${grown} bytes`);
+	await soon(() => rssBytes(receiver.pid) < before.rss + MIB, 'memory given back');
+	t.note(`memory grew by ${(rssBytes(receiver.pid) - before.rss) >> 10} KiB`);
 	await receiver.stop();
 });
 
 test('10,000 connections: no crash, and service goes on', { timeoutMs: 600000 }, async (t) => {
 	const receiver = await startReceiver(t);
-	const dripping = await drip(receiver.port, 10000, 'POST /in/gh HTTP/1.1\r\nHost: x\r\nX: ' + 'a'.repeat(5000), 1000);
-	const rss = rssBytes(receiver.pid);
-	t.note(`memory ${Math.round(rss / MIB)} MiB, ${dripping.open()} still open`);
-	assert.ok(rss < 600 * MIB, `${rss}`);
-	await soon(() => dripping.open() === 0, 'all of them closed', 120000);
-	dripping.stop();
-	await soon(async () => (await post(receiver.port, request('{}'))).status === 202, 'service', 10000);
+	const many = flood(receiver.port, 10000, 'POST /in/gh HTTP/1.1\r\nHost: x\r\nX: ' + 'a'.repeat(5000));
+	let peak = 0;
+	for (let i = 0; i < 100; i++) {
+		peak = Math.max(peak, rssBytes(receiver.pid));
+		await sleep(200);
+	}
+	t.note(`memory ${Math.round(peak / MIB)} MiB, ${many.connected()} connected`);
+	assert.ok(many.connected() > 1000, `${many.connected()}`);
+	assert.ok(peak < 600 * MIB, `${peak}`);
+	many.stop();
+	await soon(async () => (await post(receiver.port, request('{}'), { timeoutMs: 1000 })).status === 202, 'service', 5000);
 	await receiver.stop();
 });
 

@@ -62,11 +62,12 @@ export async function soon(probe, what, timeoutMs = 30000) {
 	}
 }
 
-// Goes away in every phase of a request: with a reset or an end, after any number of bytes.
-export async function abort(port, count, { width = 64 } = {}) {
+// Goes away in every phase of a request: with a reset or an end, after any number of bytes; with complete
+// also after the last one, when the event is stored all the same.
+export async function abort(port, count, { width = 64, complete = true } = {}) {
 	const body = 'x'.repeat(3000);
 	const whole = request(body);
-	const points = [0, 1, 20, whole.length - body.length - 2, whole.length - body.length, whole.length - 1000, whole.length - 1, whole.length];
+	const points = [0, 1, 20, whole.length - body.length - 2, whole.length - body.length, whole.length - 1000, whole.length - 1, ...(complete ? [whole.length] : [])];
 	let done = 0;
 	const one = (i) => new Promise((resolve) => {
 		const socket = net.connect(port, '127.0.0.1', () => {
@@ -117,6 +118,22 @@ export async function drip(port, count, text, everyMs) {
 			sockets.forEach((socket) => socket.destroy());
 		},
 	};
+}
+
+// Opens count connections as fast as it can, whether or not they are answered, each with the beginning of a
+// request; gives back how many got through and how to end them.
+export function flood(port, count, text) {
+	let connected = 0;
+	const sockets = Array.from({ length: count }, () => {
+		const socket = net.connect(port, '127.0.0.1', () => {
+			connected++;
+			socket.write(text);
+		});
+		socket.on('error', () => {});
+		socket.resume();
+		return socket;
+	});
+	return { connected: () => connected, stop: () => sockets.forEach((socket) => socket.destroy()) };
 }
 
 // Clients that record what they sent and what they were told, while faults() happens; then the log is
