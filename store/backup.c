@@ -29,6 +29,7 @@ struct backup {
 	struct arena *a; /* for the whole run */
 	struct manifest old, now;
 	uint64_t end; /* the last event to copy */
+	uint64_t held_from; /* the first one the log holds itself */
 	bool archive; /* finished segments only, named by date */
 	bool with_key;
 	store_progress_fn progress;
@@ -184,25 +185,38 @@ copy_open(struct backup *b, const struct store_segment_stat *s, struct err *e)
 	return rc;
 }
 
+/* The segments in the log's folder; a reader with an archive lists what the log has let go of, too. */
+static enum rc
+list_held(struct backup *b, const struct store_segment_stat **segments, size_t *count, struct err *e)
+{
+	enum rc rc = store_segments(b->r, b->a, segments, count, e);
+	while (rc == RC_OK && *count > 0 && (*segments)->state == STORE_SEGMENT_REMOVED) {
+		++*segments;
+		--*count;
+	}
+	/* From the name: a segment without events has no first one. */
+	b->held_from = rc == RC_OK && *count > 0 ? strtoull((*segments)->name, NULL, 10) : UINT64_MAX;
+	return rc;
+}
+
 static enum rc
 copy_segments(struct backup *b, struct err *e)
 {
 	const struct store_segment_stat *s;
 	size_t count;
-	enum rc rc = store_segments(b->r, b->a, &s, &count, e);
+	enum rc rc = list_held(b, &s, &count, e);
 	if (rc != RC_OK)
 		return rc;
 	b->now.segments =
 		arena_alloc(b->a, (count + b->old.segment_count + 1) * sizeof *b->now.segments);
 	/* What the log has let go of stays. */
 	for (size_t i = 0; i < b->old.segment_count; i++) {
-		if (b->old.segments[i].sealed &&
-			(count == 0 || b->old.segments[i].last_seq < s[0].first_seq))
+		if (b->old.segments[i].sealed && b->old.segments[i].first_seq < b->held_from)
 			b->now.segments[b->now.segment_count++] = b->old.segments[i];
 	}
 	for (size_t i = 0; rc == RC_OK && i < count; i++) {
 		if (s[i].last_seq == 0 || s[i].first_seq > b->end ||
-			s[i].state == STORE_SEGMENT_REMOVED || (b->archive && !s[i].sealed))
+			(b->archive && !s[i].sealed))
 			continue;
 		rc = s[i].sealed && s[i].last_seq <= b->end ? copy_sealed(b, &s[i], e)
 							    : copy_open(b, &s[i], e);
@@ -265,13 +279,23 @@ check_folder(struct backup *b, struct err *e)
 		return check_old(b, e);
 	if (rc != RC_NOTFOUND)
 		return rc;
+	const struct store_segment_stat *s;
+	size_t count;
+	rc = list_held(b, &s, &count, e);
+	if (rc != RC_OK)
+		return rc;
 	DIR *d = opendir(b->dir);
 	if (d == NULL)
 		return err_sys(e, RC_IO, NULL, errno, "open folder %s", b->dir);
-	rc = RC_OK;
 	for (struct dirent *entry; (entry = readdir(d)) != NULL;) {
-		if (entry->d_name[0] == '.' || strcmp(entry->d_name, "lock") == 0 ||
-			dir_is_copy(entry->d_name))
+		uint64_t first = dir_copy_first(entry->d_name);
+		/* An interrupted first run leaves copies without a manifest, but of what the log holds. */
+		if (first != 0 && first < b->held_from)
+			rc = err_set(e, RC_CORRUPT, "log.backup-damaged",
+				"%s has lost its " MANIFEST_NAME
+				", and %s is not in the log any more: put the " MANIFEST_NAME
+				" back, or name another folder", b->dir, entry->d_name);
+		if (entry->d_name[0] == '.' || strcmp(entry->d_name, "lock") == 0 || dir_is_copy(entry->d_name))
 			continue;
 		rc = err_set(e, RC_INVALID, "log.backup-conflict",
 			"%s is no empty folder and holds no backup (there is %s); name another one",
@@ -279,20 +303,6 @@ check_folder(struct backup *b, struct err *e)
 	}
 	closedir(d);
 	return rc;
-}
-
-/* Deletes copies that no manifest names any more, and what an interrupted run left. */
-static void
-clear_unnamed(const struct backup *b)
-{
-	DIR *d = opendir(b->dir);
-	if (d == NULL)
-		return;
-	for (struct dirent *entry; (entry = readdir(d)) != NULL;) {
-		if (dir_is_copy(entry->d_name) && !manifest_names(&b->now, entry->d_name))
-			unlinkat(dirfd(d), entry->d_name, 0);
-	}
-	closedir(d);
 }
 
 static void
@@ -368,10 +378,10 @@ copy_log(struct store_reader *r, const char *log_dir, const char *dir, bool arch
 	}
 	if (rc == RC_OK)
 		rc = manifest_write(dir, &b.now, e);
-	if (rc != RC_OK)
-		goto done;
-	clear_unnamed(&b);
-	sum_up(&b);
+	if (rc == RC_OK)
+		rc = manifest_clear_unnamed(dir, &b.now, b.held_from, e);
+	if (rc == RC_OK)
+		sum_up(&b);
 done:
 	if (lock_fd >= 0)
 		close(lock_fd);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -258,13 +259,29 @@ manifest_file_mode(const char *name)
 	return strcmp(name, SIGNKEY_NAME) == 0 ? 0600 : 0640;
 }
 
-/* "<20 digits>-<20 digits>....mdb", after an archive's date, and "checkpoints", "LOG" with a
- * number. */
+/* "<20 digits>-<20 digits>....mdb", after an archive's date. */
+uint64_t
+dir_copy_first(const char *name)
+{
+	enum { DATE = sizeof "2026-11-21_" - 1, DIGITS = 20 };
+	size_t len = strlen(name), at = len > DATE && name[DATE - 1] == '_' ? DATE : 0;
+	uint64_t first = 0;
+	if (len < at + 2 * DIGITS + 5 || strcmp(name + len - 4, ".mdb") != 0 || name[at + DIGITS] != '-')
+		return 0;
+	for (size_t i = at; i < at + DIGITS; i++) {
+		if (name[i] < '0' || name[i] > '9')
+			return 0;
+		first = first * 10 + (uint64_t)(name[i] - '0');
+	}
+	return first;
+}
+
+/* Segments, "checkpoints" and the like with a number, and manifests without their name yet. */
 bool
 dir_is_copy(const char *name)
 {
 	static const char *const small[] = { "LOG", "checkpoints", "removed", SIGNKEY_NAME };
-	size_t len = strlen(name);
+	static const char unfinished[] = MANIFEST_NAME ".tmp.";
 	for (size_t i = 0; i < COUNT_OF(small); i++) {
 		size_t stem = strlen(small[i]);
 		if (strncmp(name, small[i], stem) == 0 &&
@@ -272,9 +289,35 @@ dir_is_copy(const char *name)
 						       name[stem + 1] <= '9')))
 			return true;
 	}
-	const char *dash = strchr(name, '-');
-	return len >= 45 && strcmp(name + len - 4, ".mdb") == 0 && name[0] >= '0' &&
-	       name[0] <= '9' && dash != NULL;
+	return dir_copy_first(name) != 0 || strncmp(name, unfinished, sizeof unfinished - 1) == 0;
+}
+
+static bool
+is_surplus(const struct manifest *m, const char *name, uint64_t held_from)
+{
+	uint64_t first = dir_copy_first(name);
+	return dir_is_copy(name) && !manifest_names(m, name) &&
+	       (first == 0 || first >= held_from || manifest_find(m, first) != NULL);
+}
+
+enum rc
+manifest_clear_unnamed(const char *dir, const struct manifest *m, uint64_t held_from, struct err *e)
+{
+	DIR *d = opendir(dir);
+	if (d == NULL)
+		return err_sys(e, RC_IO, NULL, errno, "open folder %s", dir);
+	enum rc rc = RC_OK;
+	bool any = false;
+	for (struct dirent *entry; rc == RC_OK && (entry = readdir(d)) != NULL;) {
+		if (!is_surplus(m, entry->d_name, held_from))
+			continue;
+		any = true;
+		if (unlinkat(dirfd(d), entry->d_name, 0) != 0)
+			rc = err_sys(e, RC_IO, "data-dir.unwritable", errno, "cannot remove %s/%s", dir,
+				entry->d_name);
+	}
+	closedir(d);
+	return rc == RC_OK && any ? fs_sync_dir(dir, e) : rc;
 }
 
 /* ---- whole files ---- */

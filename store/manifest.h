@@ -51,6 +51,12 @@ const struct manifest_segment *manifest_find(const struct manifest *m, uint64_t 
 /* Whether a segment or file of the manifest has this name. */
 bool manifest_names(const struct manifest *m, const char *file);
 
+/* Deletes, durably, the copies in dir that the manifest, which stands there, does not name: older ones, and what
+ * an interrupted run left. A segment's copy only when the manifest names another one of it, or the log holds it
+ * itself, which it does from record held_from on: it could be the last one. Call with the folder's lock. */
+enum rc manifest_clear_unnamed(const char *dir, const struct manifest *m, uint64_t held_from,
+	struct err *e) MUST_CHECK;
+
 /* Takes the lock of a folder of backups or archives. RC_AGAIN: another process has it. */
 enum rc manifest_lock(const char *dir, int *fd, struct err *e) MUST_CHECK;
 
@@ -76,8 +82,11 @@ enum rc verify_in_child(const char *dir, uint64_t want_last, struct err *e) MUST
 /* The permissions of a copy of this file of the log's folder. */
 unsigned manifest_file_mode(const char *name);
 
-/* Whether a file of this name is a copy of store_backup or store_archive: nothing else is deleted.
- */
+/* Whether a file of this name is a copy of store_backup or store_archive, or a manifest that was not
+ * finished: nothing else is deleted. */
 bool dir_is_copy(const char *name);
+
+/* The first record of the segment a file of this name is a copy of; 0: of none. */
+uint64_t dir_copy_first(const char *name);
 
 #endif

@@ -147,7 +147,7 @@ struct store_pruned {
 	char archive_file[80]; /* in the archive */
 };
 
-/* Removes the oldest segments both rules let go; without any rule none. Only finished ones, and only those
+/* Removes the oldest segments both rules let go, never the one with the last event; without any rule none. Only finished ones, and only those
  * whose copy in archive_dir has, now, the size and hash the manifest states, is the same as the log's
  * file, and can be read record by record. What is removed is written to log/removed first. really false:
  * checks all the same, and removes nothing. *pruned, in a: what was, or would be, removed; stops at the

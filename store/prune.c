@@ -116,12 +116,13 @@ remove_segment(const struct pruner *p, const struct store_segment_stat *s, struc
 	return rc;
 }
 
-/* How many of the oldest segments the rules let go; never the last one. */
+/* How many of the oldest segments the rules let go; never the one with the last event, which readers hold
+ * their place against. */
 static size_t
 count_due(const struct store_segment_stat *s, size_t count, const struct store_prune_rule *rule)
 {
-	size_t n = 0;
-	while (n + 1 < count && s[n].sealed && s[n].last_seq != 0) {
+	size_t n = 0, stay = count > 0 && s[count - 1].last_seq == 0 ? 2 : 1;
+	while (n + stay < count && s[n].sealed && s[n].last_seq != 0) {
 		if (rule->keep_segments != 0 && count - n <= rule->keep_segments)
 			break;
 		if (rule->before_us != 0 && s[n].last_at_us >= rule->before_us)

@@ -301,50 +301,62 @@ swap_local(const char *new_path, const char *path, const char *dir, struct err *
 	return rc;
 }
 
-/* Replaces the archived copy by the file at path. An archived file never changes, so the new one
- * has a name of its own; the old one is deleted when the manifest names it no more. */
+/* Replaces the archived copy of the segment by the file at path. An archived file never changes, so the new one
+ * has a name of its own. */
 static enum rc
-replace_archived(struct redactor *x, const char *path, struct err *e)
+replace_copy(struct redactor *x, struct manifest *m, struct manifest_segment *s, const char *path,
+	struct err *e)
 {
-	struct manifest m;
 	struct stat st;
 	char old_file[MANIFEST_FILE_BYTES], name[MANIFEST_FILE_BYTES];
 	const char *dir = x->options->archive_dir;
-	int lock_fd = -1;
-	enum rc rc = manifest_lock(dir, &lock_fd, e);
-	if (rc == RC_OK)
-		rc = manifest_read(dir, x->a, &m, e);
-	struct manifest_segment *s =
-		rc != RC_OK
-			? NULL
-			: (struct manifest_segment *)(uintptr_t)manifest_find(&m, x->segment_first);
-	if (rc != RC_OK || s == NULL ||
-		memcmp(m.log_id, segment_set_log_id(x->r->set), STORE_LOG_ID_BYTES) != 0)
-		goto done;
-	if (check_file_is(path, s->bytes, s->sha256))
-		goto done;
 	memcpy(old_file, s->file, sizeof old_file);
 	snprintf(name, sizeof name, "%s", old_file);
-	for (unsigned i = 2; manifest_names(&m, name); i++)
+	for (unsigned i = 2; manifest_names(m, name); i++)
 		snprintf(name, sizeof name, "%.*s-r%u.mdb", ARCHIVE_STEM, old_file, i);
 	memcpy(s->file, name, sizeof name);
-	rc = copy_file(path, dir, s->file, 0444, s->sha256, &s->bytes, e);
+	enum rc rc = copy_file(path, dir, s->file, 0444, s->sha256, &s->bytes, e);
 	s->mtime_ns = stat(path, &st) == 0
 			      ? (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec
 			      : 0;
 	if (rc == RC_OK)
-		rc = manifest_write(dir, &m, e);
-	if (rc == RC_OK) {
-		char *old = dir_path(dir, old_file);
-		unlink(old);
-		free(old);
-		rc = fs_sync_dir(dir, e);
-		x->report->archived = true;
+		rc = manifest_write(dir, m, e);
+	x->report->archived = rc == RC_OK;
+	return rc;
+}
+
+/* Sees to it that the archive has the body no more. path: the file that takes the copy's place, NULL: it did
+ * already. Copies the manifest does not name hold the body, too, when an earlier run was interrupted. */
+static enum rc
+redact_archive(struct redactor *x, const char *path, struct err *e)
+{
+	struct manifest m;
+	const char *dir = x->options->archive_dir;
+	uint64_t *firsts;
+	size_t count;
+	int lock_fd = -1;
+	enum rc rc = manifest_lock(dir, &lock_fd, e);
+	if (rc == RC_OK)
+		rc = dir_segments(x->options->dir, x->a, &firsts, &count, e);
+	if (rc == RC_OK)
+		rc = manifest_read(dir, x->a, &m, e);
+	if (rc == RC_NOTFOUND) {
+		/* The first archive run was interrupted, perhaps. */
+		rc = RC_OK;
+		memcpy(m.log_id, segment_set_log_id(x->r->set), STORE_LOG_ID_BYTES);
 	}
+	if (rc != RC_OK || memcmp(m.log_id, segment_set_log_id(x->r->set), STORE_LOG_ID_BYTES) != 0)
+		goto done;
+	struct manifest_segment *s =
+		(struct manifest_segment *)(uintptr_t)manifest_find(&m, x->segment_first);
+	if (path != NULL && s != NULL && !check_file_is(path, s->bytes, s->sha256))
+		rc = replace_copy(x, &m, s, path, e);
+	if (rc == RC_OK)
+		rc = manifest_clear_unnamed(dir, &m, count > 0 ? firsts[0] : UINT64_MAX, e);
 done:
 	if (lock_fd >= 0)
 		close(lock_fd);
-	return rc == RC_NOTFOUND ? RC_OK : rc;
+	return rc;
 }
 
 static enum rc
@@ -369,8 +381,8 @@ replace_files(struct redactor *x, struct err *e)
 			rc = swap_local(made, local, x->options->dir, e);
 		x->report->local = rc == RC_OK && has_local;
 	}
-	if (rc == RC_OK && has_archive && (has_local || made != NULL))
-		rc = replace_archived(x, has_local ? local : made, e);
+	if (rc == RC_OK && has_archive)
+		rc = redact_archive(x, has_local ? local : made, e);
 	free(made);
 	free(local);
 	return rc;

@@ -33,6 +33,7 @@ struct verifier {
 	bool chain_known; /* of the record before the next one; lost at a damaged record */
 	unsigned char chain[STORE_CHAIN_BYTES];
 	int64_t at_us;
+	int64_t redacted_at_us; /* the newest confirmed redaction in the segment */
 };
 
 static void
@@ -90,8 +91,12 @@ check_context(struct verifier *v, struct bytes bytes, const struct store_record 
 	if ((ev->flags & EVENT_FLAG_REDACTED) != 0) {
 		bool beyond;
 		const char *text = redact_check(v->reader, bytes, record, v->a, &beyond);
+		struct record_redaction redaction;
+		record_read_redaction(bytes, &redaction);
 		if (text != NULL)
 			say(v, beyond, ev->seq, text);
+		else if (redaction.at_us > v->redacted_at_us)
+			v->redacted_at_us = redaction.at_us;
 	} else {
 		crypto_sha256(ev->body, hash);
 		if (memcmp(hash, ev->body_sha256, SHA256_BYTES) != 0)
@@ -164,8 +169,13 @@ check_seal(struct verifier *v, uint64_t first_seq, uint64_t last_seq, struct err
 		return rc;
 	mdb_env_get_fd(s->env, &fd);
 	rc = crypto_sha256_fd(fd, hash, &bytes, e);
-	if (rc == RC_OK && (bytes != st->file_bytes || memcmp(hash, st->file_sha256, sizeof hash) != 0))
-		finding(v, first_seq, "the segment's file is not the one that was sealed");
+	if (rc == RC_OK && (bytes != st->file_bytes || memcmp(hash, st->file_sha256, sizeof hash) != 0)) {
+		/* A redaction replaces the file, and has it sealed again afterwards. */
+		bool interrupted = v->redacted_at_us > (int64_t)st->at_us;
+		say(v, interrupted, first_seq,
+			interrupted ? "a redaction was interrupted before the segment was sealed again; repeat it"
+				    : "the segment's file is not the one that was sealed");
+	}
 	if (rc == RC_OK && fstat(fd, &file) == 0 && (file.st_mode & 0222) != 0)
 		say(v, true, first_seq, "the segment is sealed, but its file is not read-only");
 	segment_release(s);
@@ -231,6 +241,7 @@ check_step(struct verifier *v, size_t index, uint64_t *seq, uint64_t last, bool 
 			memcpy(v->report->prev_chain, v->chain, STORE_CHAIN_BYTES);
 		v->chain_known = v->tree_known = true;
 		v->tree = (struct seal_tree){ 0 };
+		v->redacted_at_us = 0;
 	}
 	rc = segment_range(s, txn, &first, &segment_last, e);
 	for (size_t i = 0; rc == RC_OK && i < STEP_RECORDS && *seq <= segment_last && *seq <= last &&
