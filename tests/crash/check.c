@@ -2,7 +2,6 @@
 #include "tests/crash/check.h"
 #include "tests/unit/store/helper.h"
 
-#define WRITTEN_ON ((uint64_t)1 << 31)
 #define LARGE_BYTES ((size_t)25 * 1000 * 1000)
 
 void
@@ -29,8 +28,8 @@ check_event_free(struct check_event *c)
 	c->body = NULL;
 }
 
-static bool
-wrong(struct check_outcome *out, const char *fmt, ...)
+bool
+check_wrong(struct check_outcome *out, const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
@@ -40,44 +39,87 @@ wrong(struct check_outcome *out, const char *fmt, ...)
 	return false;
 }
 
+/* Whether the event is the audit of redacting event seq. */
 static bool
-same_event(const struct store_record *r, const struct check_event *c)
+is_audit(const struct event *ev, uint64_t seq)
 {
-	return bytes_equal(r->event.body, c->event.body) &&
-		bytes_equal(r->event.delivery, c->event.delivery) &&
-		bytes_equal(r->event.source, c->event.source);
+	char start[64];
+	snprintf(start, sizeof start, "{\"redacted_seq\":%" PRIu64 ",", seq);
+	return bytes_is(ev->provider, "hooklog") && bytes_is(ev->event, "redaction") &&
+		ev->body.len > strlen(start) && memcmp(ev->body.data, start, strlen(start)) == 0;
+}
+
+/* Whether the log, which ends with last, says that the event was redacted. */
+static bool
+has_audit(const struct check_expect *expect, uint64_t seq, uint64_t last)
+{
+	for (uint64_t i = 0; i < last; i++) {
+		if (expect->ids[i] == (CHECK_AUDIT | seq))
+			return true;
+	}
+	return false;
+}
+
+static bool
+same_event(const struct check_expect *expect, const struct event *ev, uint64_t seq, uint64_t last)
+{
+	struct check_event c = { .body = NULL };
+	uint64_t id = expect->ids[seq - 1];
+	if (ev->seq != seq)
+		return false;
+	if ((id & CHECK_AUDIT) != 0)
+		return is_audit(ev, id & UINT32_MAX);
+	check_event_make(&c, id);
+	bool redacted = (ev->flags & EVENT_FLAG_REDACTED) != 0;
+	bool same = bytes_equal(ev->delivery, c.event.delivery) && bytes_equal(ev->source, c.event.source) &&
+		(redacted ? ev->body.len == 0 && has_audit(expect, seq, last)
+			  : bytes_equal(ev->body, c.event.body));
+	check_event_free(&c);
+	return same;
+}
+
+bool
+check_read(struct store_reader *r, const struct check_expect *expect, struct check_outcome *out)
+{
+	struct store_span span;
+	struct err e;
+	if (store_span(r, &span, &e) != RC_OK)
+		return check_wrong(out, "read: %s", e.text);
+	out->first = span.first_seq;
+	out->last = span.last_seq;
+	if (span.last_seq > expect->count)
+		return check_wrong(
+			out, "ends with %" PRIu64 ", %zu were submitted", span.last_seq, expect->count);
+	if (expect->archived && span.first_seq > 1)
+		return check_wrong(out, "starts with %" PRIu64 ", archive included", span.first_seq);
+	struct arena *a = arena_new(1 << 16);
+	for (uint64_t seq = span.first_seq; !out->bad && seq != 0 && seq <= span.last_seq;) {
+		const struct store_record *records;
+		size_t count;
+		arena_reset(a);
+		if (store_read(r, seq, 16, 1 << 20, a, &records, &count, &e) != RC_OK || count == 0) {
+			check_wrong(out, "read %" PRIu64 ": %s", seq, count == 0 ? "nothing" : e.text);
+			break;
+		}
+		for (size_t i = 0; i < count; i++, seq++) {
+			if (!same_event(expect, &records[i].event, seq, span.last_seq))
+				check_wrong(out, "%" PRIu64 " is not what was stored", seq);
+		}
+	}
+	arena_free(a);
+	return !out->bad;
 }
 
 static bool
 read_all(struct store *s, const struct check_expect *expect, struct check_outcome *out)
 {
 	struct store_reader *r;
-	struct store_span span;
 	struct err e;
-	struct arena *a = arena_new(1 << 16);
-	struct check_event c = { .body = NULL };
-	if (store_reader_from(s, &r, &e) != RC_OK || store_span(r, &span, &e) != RC_OK)
-		return wrong(out, "read: %s", e.text);
-	out->first = span.first_seq;
-	out->last = span.last_seq;
-	if (span.last_seq > expect->count)
-		return wrong(out, "ends with %" PRIu64 ", %zu were submitted", span.last_seq, expect->count);
-	for (uint64_t seq = span.first_seq; seq != 0 && seq <= span.last_seq;) {
-		const struct store_record *records;
-		size_t count;
-		arena_reset(a);
-		if (store_read(r, seq, 16, 1 << 20, a, &records, &count, &e) != RC_OK || count == 0)
-			return wrong(out, "read %" PRIu64 ": %s", seq, count == 0 ? "nothing" : e.text);
-		for (size_t i = 0; i < count; i++, seq++) {
-			check_event_make(&c, expect->ids[seq - 1]);
-			if (records[i].event.seq != seq || !same_event(&records[i], &c))
-				return wrong(out, "%" PRIu64 " is not what was stored", seq);
-		}
-	}
-	check_event_free(&c);
+	if (store_reader_from(s, &r, &e) != RC_OK)
+		return check_wrong(out, "read: %s", e.text);
+	check_read(r, expect, out);
 	store_reader_close(r);
-	arena_free(a);
-	return true;
+	return !out->bad;
 }
 
 /* Whoever got no answer sends again; whoever got one may, too. */
@@ -87,12 +129,12 @@ send_again(struct store *s, const struct check_expect *expect, struct check_outc
 	struct check_event c = { .body = NULL };
 	for (uint64_t seq = out->first; seq != 0 && seq <= out->last; seq++) {
 		uint64_t id = expect->ids[seq - 1];
-		if ((id & (CHECK_KEYLESS | CHECK_LARGE)) != 0)
+		if ((id & (CHECK_KEYLESS | CHECK_LARGE | CHECK_AUDIT)) != 0)
 			continue;
 		check_event_make(&c, id);
 		struct store_result result = store_append(s, &c.event);
 		if (result.rc != RC_OK || !result.duplicate || result.seq != seq)
-			return wrong(out, "%" PRIu64 " sent again gives %" PRIu64 " (%s)", seq, result.seq,
+			return check_wrong(out, "%" PRIu64 " sent again gives %" PRIu64 " (%s)", seq, result.seq,
 				result.rc == RC_OK ? "stored" : result.err.text);
 	}
 	check_event_free(&c);
@@ -105,10 +147,10 @@ write_on(struct store *s, const struct check_expect *expect, struct check_outcom
 	struct check_event c = { .body = NULL };
 	for (unsigned i = 0; i < expect->write_on; i++) {
 		uint64_t seq = out->last + 1 + i;
-		check_event_make(&c, WRITTEN_ON + i);
+		check_event_make(&c, CHECK_WRITTEN_ON + i);
 		struct store_result result = store_append(s, &c.event);
 		if (result.rc != RC_OK || result.duplicate || result.seq != seq)
-			return wrong(out, "writing on as %" PRIu64 " gives %" PRIu64 " (%s)", seq, result.seq,
+			return check_wrong(out, "writing on as %" PRIu64 " gives %" PRIu64 " (%s)", seq, result.seq,
 				result.rc == RC_OK ? "stored" : result.err.text);
 	}
 	check_event_free(&c);
@@ -120,30 +162,42 @@ keep_finding(uint64_t seq, const char *text, void *context)
 {
 	struct check_outcome *out = context;
 	if (!out->bad)
-		wrong(out, "verify, %" PRIu64 ": %s", seq, text);
+		check_wrong(out, "verify, %" PRIu64 ": %s", seq, text);
+}
+
+static void
+verify(const char *dir, uint64_t last, struct check_outcome *out)
+{
+	struct store_verify_report report;
+	struct err e = { .text = "" };
+	enum rc rc = store_verify(dir, 1, 0, keep_finding, out, &report, &e);
+	if (out->bad)
+		return;
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		check_wrong(out, "verify: %s", e.text);
+	else if (report.last_seq != last)
+		check_wrong(out, "verify ends with %" PRIu64 " instead of %" PRIu64, report.last_seq, last);
 }
 
 void
-check_log(const char *dir, const struct check_expect *expect, struct check_outcome *out)
+check_log(const char *root, const struct check_expect *expect, struct check_outcome *out)
 {
 	struct store *s;
 	struct err e = { .text = "" };
-	struct store_verify_report report;
-	struct store_options options = { .dir = dir, .segment_bytes_max = expect->segment_bytes_max };
+	char dir[300], archive[300];
+	snprintf(dir, sizeof dir, "%s/" CHECK_LOG, root);
+	snprintf(archive, sizeof archive, "%s/" CHECK_ARCHIVE, root);
+	struct store_options options = { .dir = dir, .segment_bytes_max = expect->segment_bytes_max,
+		.archive_dir = expect->archived ? archive : NULL };
 	*out = (struct check_outcome){ .bad = false };
 	if (store_open(&s, &options, &e) != RC_OK) {
-		wrong(out, "does not open: %s", e.text);
+		check_wrong(out, "does not open: %s", e.text);
 		return;
 	}
 	if (!read_all(s, expect, out) || !send_again(s, expect, out) || !write_on(s, expect, out))
 		return;
 	store_close(s);
-	enum rc rc = store_verify(dir, 1, 0, keep_finding, out, &report, &e);
-	if (out->bad)
-		return;
-	if (rc != RC_OK && rc != RC_NOTFOUND)
-		wrong(out, "verify: %s", e.text);
-	else if (report.last_seq != out->last + expect->write_on)
-		wrong(out, "verify ends with %" PRIu64 " instead of %" PRIu64, report.last_seq,
-			out->last + expect->write_on);
+	verify(dir, out->last + expect->write_on, out);
+	if (!out->bad && expect->further != NULL)
+		expect->further(root, expect, out);
 }

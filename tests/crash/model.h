@@ -24,6 +24,8 @@ enum model_mark {
 	MODEL_SUBMIT = 1, /* value: the event's id; a repeated id counts once */
 	MODEL_ACK,        /* value: seq; may be sent to the client now */
 	MODEL_VISIBLE,    /* value: seq; a reader has seen it */
+	MODEL_DONE,       /* value: so much of what an operator asked for was reported as done */
+	MODEL_LOOK,       /* value: whether the power may go from now on; without it, it may */
 	MODEL_OPENED,     /* the process is done with opening the log */
 	MODEL_END,        /* value: the last seq at a moment without a commit under way; what was
 	                   * submitted beyond it is forgotten, its numbers will be given out again */
@@ -31,7 +33,7 @@ enum model_mark {
 
 /* What was promised when the power went. */
 struct model_point {
-	uint64_t acked, visible, submitted;
+	uint64_t acked, visible, submitted, done;
 };
 
 struct model_file {
@@ -64,7 +66,5 @@ uint64_t model_explore(const struct model_trace *trace, const struct model_rules
 /* Calls found with each mark of the trace, and with mark 0 for each thing done to the disk. */
 void model_marks(const struct model_trace *trace,
 	void (*found)(unsigned mark, uint64_t value, void *context), void *context);
-
-uint64_t model_random(uint64_t *state); /* splitmix64 */
 
 #endif

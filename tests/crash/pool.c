@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/crash/pool.h"
+#include "tests/tools/folder.h"
 
 #define SLOTS_MAX 8
 /* Far more than any check takes on a busy machine: a log that makes a start hang is a violation. */
@@ -45,6 +45,9 @@ pool_new(const char *scratch, const struct check_expect *expect, struct bytes st
 {
 	struct pool *p = base_zalloc(sizeof *p);
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned char hash[SHA256_BYTES];
+	/* OpenSSL sets itself up once here rather than once per child. */
+	crypto_sha256(bytes_str(""), hash);
 	p->expect = expect;
 	p->stale_lock = stale_lock;
 	p->table_size = 1 << 16;
@@ -122,26 +125,6 @@ reap(struct pool *p)
 }
 
 static void
-empty_folder(const char *path)
-{
-	DIR *d = opendir(path);
-	ASSERT(d != NULL);
-	for (struct dirent *entry; (entry = readdir(d)) != NULL;) {
-		if (unlinkat(dirfd(d), entry->d_name, 0) == 0 || entry->d_name[0] == '.')
-			continue;
-		char sub[600];
-		snprintf(sub, sizeof sub, "%s/%s", path, entry->d_name);
-		/* One level: a log has no folders of its own. */
-		DIR *inner = opendir(sub);
-		for (struct dirent *f; inner != NULL && (f = readdir(inner)) != NULL;)
-			unlinkat(dirfd(inner), f->d_name, 0);
-		closedir(inner);
-		ASSERT(rmdir(sub) == 0);
-	}
-	closedir(d);
-}
-
-static void
 write_file(const char *folder, const char *name, struct bytes content)
 {
 	char path[600];
@@ -152,11 +135,20 @@ write_file(const char *folder, const char *name, struct bytes content)
 	close(fd);
 }
 
+/* A file of the log itself, not of what is made of it. */
+static bool
+is_in_log(const char *name)
+{
+	size_t len = strlen(CHECK_LOG "/");
+	return strncmp(name, CHECK_LOG "/", len) == 0 && strlen(name) > len + 4 &&
+		strchr(name + len, '/') == NULL;
+}
+
 static void
 write_image(const struct pool *p, const char *folder, const struct model_image *image)
 {
 	char path[600];
-	empty_folder(folder);
+	folder_empty(folder);
 	/* The order of names is that of making them, so a folder comes before what is in it; after renames
 	 * it may not, hence folders first. */
 	for (size_t i = 0; i < image->count; i++) {
@@ -170,7 +162,7 @@ write_image(const struct pool *p, const char *folder, const struct model_image *
 		if (f->folder)
 			continue;
 		write_file(folder, f->name, f->content);
-		if ((image->hash[1] & 1) != 0 && len > 4 && strcmp(f->name + len - 4, ".mdb") == 0) {
+		if ((image->hash[1] & 1) != 0 && is_in_log(f->name) && strcmp(f->name + len - 4, ".mdb") == 0) {
 			snprintf(path, sizeof path, "%s-lock", f->name);
 			write_file(folder, path, p->stale_lock);
 		}
@@ -181,7 +173,6 @@ static void
 check_in_child(const struct pool *p, const char *folder, struct check_outcome *out)
 {
 	static const int deadly[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS };
-	char dir[300];
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (getenv("TEST_VERBOSE") == NULL)
 		dup2(null, 2); /* the log's own lines, thousands of them */
@@ -189,8 +180,7 @@ check_in_child(const struct pool *p, const char *folder, struct check_outcome *o
 	for (size_t i = 0; i < COUNT_OF(deadly); i++)
 		signal(deadly[i], SIG_DFL);
 	alarm(ALARM_S);
-	snprintf(dir, sizeof dir, "%s/log", folder);
-	check_log(dir, p->expect, out);
+	check_log(folder, p->expect, out);
 	_exit(0);
 }
 
@@ -236,6 +226,8 @@ pool_take(const struct model_image *image, void *context)
 	struct entry *entry = &p->entries[p->table[at] - 1];
 	if (image->point.acked > entry->point.acked)
 		entry->point.acked = image->point.acked;
+	if (image->point.done > entry->point.done)
+		entry->point.done = image->point.done;
 	if (image->point.visible > entry->point.visible)
 		entry->point.visible = image->point.visible;
 	if (image->point.submitted < entry->point.submitted)
@@ -274,14 +266,20 @@ pool_finish(struct pool *p, const uint64_t *ends, size_t end_count, bool early)
 				" submitted%s", out->last, acked, entry->point.visible, entry->point.submitted,
 				ends_a_commit(ends, end_count, out->last) ? "" : "; in the middle of a commit");
 		}
+		if (!out->bad && out->done < entry->point.done) {
+			out->bad = true;
+			snprintf(out->text, sizeof out->text,
+				"%" PRIu64 " was reported as done, %" PRIu64 " is", entry->point.done, out->done);
+		}
+		if (out->bad && getenv("TEST_VERBOSE") != NULL)
+			fprintf(stderr, "violation: %s\n", out->text);
 		if (out->bad && result.violations++ == 0)
 			snprintf(result.first, sizeof result.first, "image %016" PRIx64 ": %s",
 				entry->hash[0], out->text);
 		free(out);
 	}
 	for (size_t i = 0; i < p->slot_count; i++) {
-		empty_folder(p->slots[i].path);
-		rmdir(p->slots[i].path);
+		folder_remove(p->slots[i].path);
 	}
 	munmap(p->shared, SLOTS_MAX * sizeof *p->shared);
 	free(p->entries);

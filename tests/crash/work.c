@@ -8,12 +8,21 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "tests/crash/upkeep.h"
 #include "tests/crash/work.h"
+#include "tests/tools/folder.h"
 #include "tests/unit/store/helper.h"
 
 /* ---- what the processes of a workload do ---- */
 
 #define BATCH_MAX 8
+
+_Noreturn void
+work_fail(const char *what, const struct err *e)
+{
+	fprintf(stderr, "%s: %s\n", what, e->text);
+	_exit(2);
+}
 
 struct flight {
 	pthread_mutex_t lock;
@@ -50,10 +59,8 @@ append_all(struct store *s, const uint64_t *ids, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		check_event_make(&events[i], ids[i]);
 		shim_mark(MODEL_SUBMIT, ids[i]);
-		if (store_submit(s, &events[i].event, landed, &f, &e) != RC_OK) {
-			fprintf(stderr, "submit: %s\n", e.text);
-			_exit(3);
-		}
+		if (store_submit(s, &events[i].event, landed, &f, &e) != RC_OK)
+			work_fail("submit", &e);
 	}
 	pthread_mutex_lock(&f.lock);
 	while (f.in_the_air > 0)
@@ -66,8 +73,8 @@ append_all(struct store *s, const uint64_t *ids, unsigned count)
 	return f.rc;
 }
 
-static void
-append_range(struct store *s, uint64_t first, uint64_t last, unsigned batch)
+void
+work_append(struct store *s, uint64_t first, uint64_t last, unsigned batch)
 {
 	uint64_t ids[BATCH_MAX];
 	while (first <= last) {
@@ -79,16 +86,15 @@ append_range(struct store *s, uint64_t first, uint64_t last, unsigned batch)
 	}
 }
 
-static struct store *
-open_log(const struct work *w)
+struct store *
+work_open(const struct work *w)
 {
 	struct store *s;
 	struct err e;
-	struct store_options options = { .dir = w->dir, .segment_bytes_max = w->segment_bytes_max };
-	if (store_open(&s, &options, &e) != RC_OK) {
-		fprintf(stderr, "open: %s\n", e.text);
-		_exit(2);
-	}
+	struct store_options options = { .dir = w->dir, .segment_bytes_max = w->segment_bytes_max,
+		.archive_dir = w->archive_dir };
+	if (store_open(&s, &options, &e) != RC_OK)
+		work_fail("open", &e);
 	shim_mark(MODEL_OPENED, 0);
 	return s;
 }
@@ -96,8 +102,8 @@ open_log(const struct work *w)
 static void
 make_and_three(const struct work *w)
 {
-	struct store *s = open_log(w);
-	append_range(s, 1, 3, 1);
+	struct store *s = work_open(w);
+	work_append(s, 1, 3, 1);
 	store_close(s);
 }
 
@@ -105,12 +111,12 @@ make_and_three(const struct work *w)
 static void
 sixty_mixed(const struct work *w)
 {
-	struct store *s = open_log(w);
+	struct store *s = work_open(w);
 	for (uint64_t i = 0; i < 60; i++) {
-		append_range(s, i * 3 + 1, i * 3 + 3, i % 4 == 0 ? 1 : 3);
+		work_append(s, i * 3 + 1, i * 3 + 3, i % 4 == 0 ? 1 : 3);
 		if (i == 30) {
 			store_close(s);
-			s = open_log(w);
+			s = work_open(w);
 		}
 	}
 	store_close(s);
@@ -119,26 +125,26 @@ sixty_mixed(const struct work *w)
 static void
 one_large(const struct work *w)
 {
-	struct store *s = open_log(w);
-	append_range(s, 1, 2, 1);
-	append_range(s, CHECK_LARGE | 5, CHECK_LARGE | 5, 1);
-	append_range(s, 6, 8, 1);
+	struct store *s = work_open(w);
+	work_append(s, 1, 2, 1);
+	work_append(s, CHECK_LARGE | 5, CHECK_LARGE | 5, 1);
+	work_append(s, 6, 8, 1);
 	store_close(s);
 }
 
 static void
 duplicates(const struct work *w)
 {
-	struct store *s = open_log(w);
+	struct store *s = work_open(w);
 	for (uint64_t i = 1; i <= 12; i++) {
 		uint64_t ids[] = { i, i, CHECK_OTHER_BODY | i, CHECK_OTHER_BODY | i, CHECK_KEYLESS | i };
 		if (append_all(s, ids, COUNT_OF(ids)) != RC_OK)
 			_exit(4);
 		if (i == 6) {
 			store_close(s);
-			s = open_log(w);
+			s = work_open(w);
 		}
-		append_range(s, (i + 1) / 2, (i + 1) / 2, 1);
+		work_append(s, (i + 1) / 2, (i + 1) / 2, 1);
 	}
 	store_close(s);
 }
@@ -146,11 +152,11 @@ duplicates(const struct work *w)
 static void
 many_segments(const struct work *w)
 {
-	struct store *s = open_log(w);
-	append_range(s, 1, 24, 2);
+	struct store *s = work_open(w);
+	work_append(s, 1, 24, 2);
 	store_close(s);
-	s = open_log(w);
-	append_range(s, 25, 48, 2);
+	s = work_open(w);
+	work_append(s, 25, 48, 2);
 	store_close(s);
 }
 
@@ -171,8 +177,8 @@ remove_oldest(const struct work *w)
 		snprintf(path, sizeof path, "%s/%s", w->dir, oldest);
 		if (unlink(path) != 0 || fs_sync_dir(w->dir, &e) != RC_OK)
 			_exit(5);
-		struct store *s = open_log(w);
-		append_range(s, 49 + (uint64_t)i * 4, 52 + (uint64_t)i * 4, 2);
+		struct store *s = work_open(w);
+		work_append(s, 49 + (uint64_t)i * 4, 52 + (uint64_t)i * 4, 2);
 		store_close(s);
 	}
 }
@@ -181,8 +187,8 @@ remove_oldest(const struct work *w)
 static void
 append_for_ever(const struct work *w)
 {
-	struct store *s = open_log(w);
-	append_range(s, 1, 1000, 2);
+	struct store *s = work_open(w);
+	work_append(s, 1, 1000, 2);
 }
 
 /* A projector that starts before the writer does. */
@@ -192,10 +198,8 @@ look(const struct work *w)
 	struct store_reader *r;
 	struct store_span span;
 	struct err e;
-	if (store_reader_open(&r, w->dir, &e) != RC_OK || store_span(r, &span, &e) != RC_OK) {
-		fprintf(stderr, "look: %s\n", e.text);
-		_exit(5);
-	}
+	if (store_reader_open(&r, w->dir, &e) != RC_OK || store_span(r, &span, &e) != RC_OK)
+		work_fail("look", &e);
 	shim_mark(MODEL_VISIBLE, span.last_seq);
 	shim_mark(MODEL_END, span.last_seq);
 	store_reader_close(r);
@@ -204,8 +208,8 @@ look(const struct work *w)
 static void
 go_on(const struct work *w)
 {
-	struct store *s = open_log(w);
-	append_range(s, 1001, 1012, 3);
+	struct store *s = work_open(w);
+	work_append(s, 1001, 1012, 3);
 	store_close(s);
 }
 
@@ -213,7 +217,7 @@ go_on(const struct work *w)
 static void
 append_stubbornly(const struct work *w)
 {
-	struct store *s = open_log(w);
+	struct store *s = work_open(w);
 	for (uint64_t id = 1; id <= 24; id++) {
 		int tries = 0;
 		while (append_all(s, &id, 1) != RC_OK && tries++ < 10)
@@ -226,7 +230,7 @@ append_stubbornly(const struct work *w)
 static void
 append_until_failure(const struct work *w)
 {
-	struct store *s = open_log(w);
+	struct store *s = work_open(w);
 	uint64_t id = 1;
 	while (id <= 200 && append_all(s, &id, 1) == RC_OK)
 		id++;
@@ -239,8 +243,8 @@ append_until_failure(const struct work *w)
 static void
 append_again(const struct work *w)
 {
-	struct store *s = open_log(w);
-	append_range(s, 1, 30, 1);
+	struct store *s = work_open(w);
+	work_append(s, 1, 30, 1);
 	store_close(s);
 }
 
@@ -271,12 +275,12 @@ watched(const struct work *w)
 {
 	struct err e;
 	struct watcher watcher = { .until = 30 };
-	struct store *s = open_log(w);
+	struct store *s = work_open(w);
 	pthread_t thread;
 	if (store_reader_from(s, &watcher.reader, &e) != RC_OK ||
 		pthread_create(&thread, NULL, watch, &watcher) != 0)
 		_exit(7);
-	append_range(s, 1, 30, 1);
+	work_append(s, 1, 30, 1);
 	pthread_join(thread, NULL);
 	store_reader_close(watcher.reader);
 	store_close(s);
@@ -285,31 +289,47 @@ watched(const struct work *w)
 #define FIRST_SEGMENT "0000000001.mdb"
 
 const struct workload work_list[] = {
-	{ "made and three events", 0, { { .run = make_and_three } }, 2000, 30000, 30, false },
-	{ "sixty commits", 0, { { .run = sixty_mixed } }, 8000, 280000, 8, false },
-	{ "one event of 25 MB", 0, { { .run = one_large } }, 24, 600, 3, true },
-	{ "duplicates", 0, { { .run = duplicates } }, 1500, 60000, 8, false },
-	{ "many segments", 100000, { { .run = many_segments } }, 2500, 90000, 8, false },
-	{ "the oldest segments removed", 100000, { { .run = remove_oldest } }, 1000, 30000, 8, false },
+	{ "made and three events", 0, { { .run = make_and_three } }, 2000, 30000, .write_on = 30 },
+	{ "sixty commits", 0, { { .run = sixty_mixed } }, 7000, 260000, .write_on = 8 },
+	{ "one event of 25 MB", 0, { { .run = one_large } }, 24, 600, .write_on = 3, .coarse = true },
+	{ "duplicates", 0, { { .run = duplicates } }, 1500, 60000, .write_on = 8 },
+	{ "many segments", 100000, { { .run = many_segments } }, 2500, 90000, .write_on = 8 },
+	{ "the oldest segments removed", 100000, { { .run = remove_oldest } }, 1000, 30000, .write_on = 8 },
 	{ "killed in the write of the root", 0,
 		{ { .run = append_for_ever, .call = SHIM_META, .nth = 9, .only = FIRST_SEGMENT, .dies = true },
-			{ .run = look }, { .run = go_on } }, 1000, 30000, 8, false },
+			{ .run = look }, { .run = go_on } }, 1000, 30000, .write_on = 8 },
 	{ "killed before a sync", 0,
 		{ { .run = append_for_ever, .call = SHIM_FDATASYNC, .nth = 12, .only = FIRST_SEGMENT,
 			  .dies = true },
-			{ .run = look }, { .run = go_on } }, 1000, 20000, 8, false },
+			{ .run = look }, { .run = go_on } }, 1000, 20000, .write_on = 8 },
 	{ "disk full in a commit", 0,
 		{ { .run = append_stubbornly, .call = SHIM_WRITE, .nth = 12, .error = ENOSPC,
-			.only = FIRST_SEGMENT } }, 1000, 20000, 8, false },
+			.only = FIRST_SEGMENT } }, 1000, 20000, .write_on = 8 },
 	{ "a sync fails", 0,
 		{ { .run = append_until_failure, .call = SHIM_FDATASYNC, .nth = 14, .error = EIO,
 			  .only = FIRST_SEGMENT },
-			{ .run = append_again } }, 1000, 30000, 8, false },
+			{ .run = append_again } }, 1000, 30000, .write_on = 8 },
 	{ "a write is cut short", 0,
 		{ { .run = append_until_failure, .call = SHIM_WRITE, .nth = 14, .short_write = true,
 			  .only = FIRST_SEGMENT },
-			{ .run = append_again } }, 1000, 20000, 8, false },
-	{ "watched by a reader", 0, { { .run = watched } }, 1000, 30000, 8, false },
+			{ .run = append_again } }, 1000, 20000, .write_on = 8 },
+	{ "watched by a reader", 0, { { .run = watched } }, 1000, 30000, .write_on = 8 },
+	{ "redacted", 100000,
+		{ { .run = many_segments, .only_sets_up = true }, { .run = upkeep_redact_two }, { .run = upkeep_append },
+			{ .run = upkeep_redact_newest } },
+		1000, 20000, .write_on = 4, .further = upkeep_check_redacted },
+	{ "backed up", 100000,
+		{ { .run = many_segments, .only_sets_up = true }, { .run = upkeep_back_up }, { .run = upkeep_append },
+			{ .run = upkeep_back_up } },
+		600, 10000, .write_on = 4, .further = upkeep_check_backup },
+	{ "archived and pruned", 100000,
+		{ { .run = many_segments, .only_sets_up = true }, { .run = upkeep_archive }, { .run = upkeep_prune },
+			{ .run = upkeep_append }, { .run = upkeep_archive }, { .run = upkeep_prune } },
+		600, 10000, .write_on = 4, .further = upkeep_check_archive, .archived = true },
+	{ "redacted in the archive", 100000,
+		{ { .run = many_segments, .only_sets_up = true }, { .run = upkeep_archive }, { .run = upkeep_prune },
+			{ .run = upkeep_redact_two }, { .run = upkeep_append } },
+		600, 10000, .write_on = 4, .further = upkeep_check_redacted, .archived = true },
 };
 const size_t work_count = COUNT_OF(work_list);
 
@@ -336,9 +356,12 @@ slurp(const char *path)
 static void
 run_phase(const struct workload *w, const struct work_phase *phase, const char *root, int trace)
 {
-	char dir[300];
-	struct work work = { dir, w->segment_bytes_max };
-	snprintf(dir, sizeof dir, "%s/log", root);
+	char dir[300], archive[300], backup[300];
+	struct work work = { .dir = dir, .archive_dir = w->archived ? archive : NULL, .backup_dir = backup,
+		.segment_bytes_max = w->segment_bytes_max };
+	snprintf(dir, sizeof dir, "%s/" CHECK_LOG, root);
+	snprintf(archive, sizeof archive, "%s/" CHECK_ARCHIVE, root);
+	snprintf(backup, sizeof backup, "%s/" CHECK_BACKUP, root);
 	shim_plan_reset();
 	struct shim_plan *plan = shim_plan();
 	plan->call = phase->call;
@@ -355,6 +378,7 @@ run_phase(const struct workload *w, const struct work_phase *phase, const char *
 		if (getenv("TEST_VERBOSE") == NULL)
 			dup2(null, 2);
 		shim_watch(root, trace);
+		shim_mark(MODEL_LOOK, !phase->only_sets_up);
 		phase->run(&work);
 		_exit(0);
 	}
@@ -405,22 +429,23 @@ read_mark(unsigned mark, uint64_t value, void *context)
 	out->ids[out->id_count++] = value;
 }
 
-/* Keeps one table of readers and removes the folder. */
-static void
-clean_up(struct work_recording *out)
+/* One of the tables of readers the workload left. */
+static struct bytes
+read_lock(const char *root)
 {
-	char dir[300], path[600];
-	snprintf(dir, sizeof dir, "%s/log", out->root);
-	DIR *d = opendir(dir);
+	char path[700];
+	struct bytes lock = { NULL, 0 };
+	snprintf(path, sizeof path, "%s/" CHECK_LOG, root);
+	DIR *d = opendir(path);
 	assert_non_null(d);
-	for (struct dirent *entry; (entry = readdir(d)) != NULL;) {
+	for (struct dirent *entry; lock.data == NULL && (entry = readdir(d)) != NULL;) {
 		size_t len = strlen(entry->d_name);
-		snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
-		if (len > 5 && strcmp(entry->d_name + len - 5, "-lock") == 0 && out->stale_lock.data == NULL)
-			out->stale_lock = slurp(path);
+		snprintf(path, sizeof path, "%s/" CHECK_LOG "/%s", root, entry->d_name);
+		if (len > 5 && strcmp(entry->d_name + len - 5, "-lock") == 0)
+			lock = slurp(path);
 	}
 	closedir(d);
-	helper_remove(base_strdup(dir));
+	return lock;
 }
 
 void
@@ -445,8 +470,8 @@ work_record(const struct workload *w, const char *base, struct work_recording *o
 	put_end(out, reading.acked);
 	/* What was never submitted cannot have been, so no commit can end there; all was. */
 	assert_true(out->id_count > 0);
-	clean_up(out);
-	assert_int_equal(rmdir(out->root), 0);
+	out->stale_lock = read_lock(out->root);
+	folder_remove(out->root);
 }
 
 void

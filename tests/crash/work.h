@@ -8,10 +8,11 @@
 
 /* Workloads: what is done to a log while the shim writes down what reaches the disk. */
 
-#define WORK_PHASES_MAX 4
+#define WORK_PHASES_MAX 6
 
 struct work {
-	const char *dir;
+	const char *dir; /* the log's */
+	const char *archive_dir, *backup_dir;
 	uint64_t segment_bytes_max;
 };
 
@@ -24,6 +25,7 @@ struct work_phase {
 	bool short_write;
 	const char *only;
 	bool dies;
+	bool only_sets_up; /* no power cuts meanwhile: another workload has them */
 };
 
 struct workload {
@@ -33,6 +35,8 @@ struct workload {
 	unsigned images, images_soak; /* how many to look at; fewer when there are not so many */
 	unsigned write_on;
 	bool coarse; /* only with pieces of a page: there are too many smaller ones */
+	check_further_fn further;
+	bool archived;
 };
 
 extern const struct workload work_list[];
@@ -45,8 +49,13 @@ struct work_recording {
 	size_t id_count;
 	uint64_t *ends; /* seqs that commits ended with */
 	size_t end_count;
-	uint64_t commits;
 };
+
+/* For what a process of a workload does; ends it when something goes wrong. */
+struct store *work_open(const struct work *w);
+/* Events first to last, `batch` (8 at most) at once. */
+void work_append(struct store *s, uint64_t first, uint64_t last, unsigned batch);
+_Noreturn void work_fail(const char *what, const struct err *e);
 
 /* Runs the workload in a new folder below base. Fails the test when it does not go as it should. */
 void work_record(const struct workload *w, const char *base, struct work_recording *out);

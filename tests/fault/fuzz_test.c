@@ -3,7 +3,7 @@
  * TEST-TIMEOUT: 600 */
 #include <unistd.h>
 
-#include "tests/crash/model.h"
+#include "tests/tools/random.h"
 #include "tests/tools/log_fuzz.h"
 #include "tests/unit/store/helper.h"
 
@@ -13,10 +13,10 @@
 static size_t
 change(unsigned char *data, size_t size, size_t room, uint64_t *random)
 {
-	for (uint64_t n = model_random(random) % 4; n > 0 && size > 0; n--) {
-		size_t at = model_random(random) % size;
-		uint64_t value = model_random(random);
-		switch (model_random(random) % 5) {
+	for (uint64_t n = random_next(random) % 4; n > 0 && size > 0; n--) {
+		size_t at = random_next(random) % size;
+		uint64_t value = random_next(random);
+		switch (random_next(random) % 5) {
 		case 0: data[at] ^= (unsigned char)(1u << value % 8); break;
 		case 1: data[at] = (unsigned char)value; break;
 		case 2: size = at; break;

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "tests/crash/model.h"
+#include "tests/tools/random.h"
 #include "tests/tools/shim.h"
 #include "tests/unit/store/helper.h"
 
@@ -91,8 +91,8 @@ submitter(void *context)
 		while (seen < f.result.seq && !atomic_compare_exchange_weak(&t->answered, &seen, f.result.seq))
 			continue;
 		i++;
-		if (model_random(&random) % 64 == 0)
-			clock_sleep_ms((int64_t)(model_random(&random) % 3));
+		if (random_next(&random) % 64 == 0)
+			clock_sleep_ms((int64_t)(random_next(&random) % 3));
 	}
 	return NULL;
 }

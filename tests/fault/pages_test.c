@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "tests/crash/check.h"
-#include "tests/crash/model.h"
+#include "tests/tools/random.h"
 #include "tests/unit/store/helper.h"
 
 /* Disks that give back something else than was written: flipped bits, files cut off, pages of zeros,
@@ -142,17 +142,17 @@ static size_t
 harm(struct original *o, enum damage kind, uint64_t number, char text[200])
 {
 	uint64_t random = number * DAMAGES + kind;
-	(void)model_random(&random);
+	(void)random_next(&random);
 	/* Every fifth time the index, else a segment. */
-	size_t file = model_random(&random) % 5 == 0 ? o->segments : model_random(&random) % o->segments;
+	size_t file = random_next(&random) % 5 == 0 ? o->segments : random_next(&random) % o->segments;
 	struct file *f = &o->files[file];
 	size_t pages = f->len / PAGE;
-	size_t at = model_random(&random) % f->len, page = model_random(&random) % pages;
-	size_t other = model_random(&random) % pages;
+	size_t at = random_next(&random) % f->len, page = random_next(&random) % pages;
+	size_t other = random_next(&random) % pages;
 	unsigned char swap[PAGE];
 	switch (kind) {
 	case FLIP:
-		f->data[at] ^= (unsigned char)(1u << model_random(&random) % 8);
+		f->data[at] ^= (unsigned char)(1u << random_next(&random) % 8);
 		break;
 	case CUT:
 		f->len = at;

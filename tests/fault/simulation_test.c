@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "tests/crash/check.h"
-#include "tests/crash/model.h"
+#include "tests/tools/random.h"
 #include "tests/tools/shim.h"
 #include "tests/unit/store/helper.h"
 
@@ -49,7 +49,7 @@ diverged(const struct sim *s, const char *fmt, ...)
 static uint64_t
 below(struct sim *s, uint64_t n)
 {
-	return model_random(&s->random) % n;
+	return random_next(&s->random) % n;
 }
 
 static void
