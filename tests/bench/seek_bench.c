@@ -23,7 +23,7 @@
 #define RARE 20011
 #define WINDOW_US ((int64_t)300 * 1000000)
 
-static void
+_Noreturn static void
 die(const char *what, const char *why)
 {
 	fprintf(stderr, "seek_bench: %s: %s\n", what, why);
