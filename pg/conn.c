@@ -243,6 +243,8 @@ pg_connect(struct pg **out, const char *conninfo, const char *application, struc
 	rc = pg_exec(pg,
 		"set timezone = 'UTC'; set standard_conforming_strings = on; set lock_timeout = '30s';"
 		"set idle_in_transaction_session_timeout = '60s'; set datestyle = 'ISO';"
+		/* A little longer than we wait, so that nothing goes on that nobody waits for. */
+		"set statement_timeout = '70s';"
 		/* So that the server, too, notices a cut cable, and lets go of the projector's lock. */
 		"set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;"
 		"set synchronous_commit = off; set client_min_messages = warning",

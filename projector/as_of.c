@@ -37,6 +37,11 @@ create(struct session *s, uint64_t seq, struct err *e)
 		if (rc != RC_OK)
 			rc = tables_refused(&s->catalog.definitions[i], buf_cstr(&sql), pg_error_position(s->pg), e);
 	}
+	const struct pg_param schema = pg_param_text(s->generation.schema);
+	struct pg_result *r = NULL;
+	if (rc == RC_OK)
+		rc = pg_query(s->pg, "select hooklog.grant_readers_on($1)", &schema, 1, &r, e);
+	pg_result_free(r);
 	buf_free(&sql);
 	return rc;
 }

@@ -363,7 +363,8 @@ load_begin(struct session *s, struct err *e)
 {
 	/* Folding and building an index may take long; nobody else waits for this transaction. */
 	pg_set_timeout_ms(s->pg, 0);
-	return pg_exec(s->pg, "begin; set local idle_in_transaction_session_timeout = 0", e);
+	return pg_exec(s->pg, "begin; set local idle_in_transaction_session_timeout = 0; "
+		"set local statement_timeout = 0", e);
 }
 
 enum rc

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "projector/session.h"
+#include "projector/views.h"
 
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 30000
@@ -16,7 +17,8 @@ static enum rc
 attach(struct session *s, struct err *e)
 {
 	enum rc rc = generation_find_locked(s->pg, GENERATION_LIVE, &s->generation, e);
-	if (rc == RC_NOTFOUND) {
+	bool made = rc == RC_NOTFOUND;
+	if (made) {
 		struct store_span span;
 		rc = store_span(s->o->reader, &span, e);
 		if (rc == RC_OK)
@@ -36,6 +38,8 @@ attach(struct session *s, struct err *e)
 		rc = generation_check_log(&s->generation, s->o->reader, e);
 	if (rc == RC_OK)
 		rc = generation_check_writable(s->pg, &s->generation, e);
+	if (rc == RC_OK && !made)
+		rc = views_grant(s->pg, e);
 	if (rc == RC_OK)
 		rc = apply_prepare(&s->applier, e);
 	if (rc == RC_OK)

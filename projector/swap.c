@@ -113,6 +113,8 @@ generation_exchange(struct pg *pg, const struct generation *old, const struct ge
 	if (rc == RC_OK)
 		rc = views_install(pg, e);
 	if (rc == RC_OK)
+		rc = views_grant(pg, e);
+	if (rc == RC_OK)
 		rc = generation_audit(pg, action, g, old == NULL ? 0 : old->seq, g->seq,
 			old == NULL ? NULL : old->schema, e);
 	return rc;

@@ -376,7 +376,7 @@ projector_verify(const struct projector_options *o, const struct projector_verif
 	/* One snapshot, so that the projector may go on meanwhile. */
 	if (rc == RC_OK)
 		rc = pg_exec(s.pg, "begin isolation level repeatable read read only; "
-			"set local idle_in_transaction_session_timeout = 0", e);
+			"set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0", e);
 	if (rc == RC_OK)
 		rc = generation_find(s.pg, GENERATION_LIVE, &s.generation, e);
 	if (rc == RC_OK)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/limits.h"
+#include "base/log.h"
 #include "projector/comments.h"
 #include "projector/views.h"
 #include "sql/sql.h"
@@ -67,5 +68,26 @@ views_install(struct pg *pg, struct err *e)
 	}
 	buf_free(&sql);
 	buf_free(&about);
+	return rc;
+}
+
+enum rc
+views_grant(struct pg *pg, struct err *e)
+{
+	struct buf names = buf_new(LIMIT_CONFIG_FILE_BYTES);
+	struct pg_result *r = NULL;
+	for (size_t i = 0; i < sql_file_count; i++) {
+		struct bytes name = view_name(&sql_files[i]);
+		buf_put_str(&names, name.len > 0 && names.len > 0 ? "," : "");
+		buf_put_bytes(&names, name);
+	}
+	const struct pg_param param = pg_param_text(buf_cstr(&names));
+	enum rc rc = pg_query(pg, "select array_to_string(hooklog.grant_readers(string_to_array($1, ',')), ', ')",
+		&param, 1, &r, e);
+	if (rc == RC_OK && pg_field(r, 0, 0) != NULL)
+		LOG_WARN("project.reader-role", F_S("missing", pg_field(r, 0, 0)),
+			F_S("next", "an administrator of the database makes the role, or you delete it from hooklog.readers"));
+	pg_result_free(r);
+	buf_free(&names);
 	return rc;
 }
