@@ -121,9 +121,13 @@ run_add(const struct cli_call *call)
 	struct err e = { 0 };
 	int code = EXIT_DONE;
 	plan.options = &pairs;
-	if (config_load(&c, call, a, NULL, &e) != RC_OK ||
-		take_options(call, &pairs, a, &e) != RC_OK) {
+	if (config_load(&c, call, a, NULL, &e) != RC_OK) {
 		code = cmd_fail(&e);
+		goto done;
+	}
+	if (take_options(call, &pairs, a, &e) != RC_OK) {
+		cmd_fail(&e);
+		code = EXIT_USAGE;
 		goto done;
 	}
 	if (file->given) {
@@ -136,8 +140,9 @@ run_add(const struct cli_call *call)
 	}
 	if (source_add(c.sources_dir, &plan, a, &secret_path, &e) != RC_OK) {
 		code = cmd_fail(&e);
-		/* Nothing about the log is in conflict: the name is taken. */
-		code = e.rc == RC_CONFLICT ? EXIT_FAILED : code;
+		/* Nothing about the log is in conflict: the name is taken. What is invalid stood on the
+		 * command line. */
+		code = e.rc == RC_CONFLICT ? EXIT_FAILED : e.rc == RC_INVALID ? EXIT_USAGE : code;
 		goto done;
 	}
 	if (call->json) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/secret_file.h"
 #include "cli/services.h"
@@ -49,6 +50,42 @@ log_id_text(struct store *s, char out[2 * STORE_LOG_ID_BYTES + 1], struct err *e
 	return rc;
 }
 
+/* How much of the log is looked at to learn how often each source sends: about a second's worth. */
+#define RECALL_DAYS 8
+#define RECALL_EVENTS 50000
+#define RECALL_CHUNK 256
+
+/* What cannot be read is not learned from; the receiver works without. */
+static void
+recall_events(struct ingest *in, struct store *s)
+{
+	struct arena *a = arena_new(1024 * 1024);
+	struct store_reader *reader = NULL;
+	struct store_span span;
+	struct err e = { 0 };
+	const struct store_record *records;
+	size_t count = 0;
+	uint64_t seq = 1;
+	int64_t since_us = clock_now_us() - (int64_t)RECALL_DAYS * 86400 * 1000000;
+	if (store_reader_from(s, &reader, &e) != RC_OK || store_span(reader, &span, &e) != RC_OK ||
+		store_seq_at(reader, since_us, &seq, &e) != RC_OK)
+		goto done;
+	if (span.last_seq > RECALL_EVENTS && seq < span.last_seq - RECALL_EVENTS)
+		seq = span.last_seq - RECALL_EVENTS;
+	do {
+		arena_reset(a);
+		if (store_read(reader, seq, RECALL_CHUNK, 4 * 1024 * 1024, a, &records, &count, &e) !=
+			RC_OK)
+			break;
+		for (size_t i = 0; i < count; i++)
+			ingest_recall(in, &records[i].event);
+		seq += count;
+	} while (count > 0 && seq <= span.last_seq);
+done:
+	store_reader_close(reader);
+	arena_free(a);
+}
+
 enum rc
 services_start_ingest(const struct config *c, struct store *s, struct arena *a, struct ingest **in,
 	struct err *e)
@@ -82,6 +119,8 @@ services_start_ingest(const struct config *c, struct store *s, struct arena *a, 
 		.log_id = log_id,
 		.store = s };
 	rc = ingest_start(in, &options, e);
+	if (rc == RC_OK)
+		recall_events(*in, s);
 	if (rc == RC_OK)
 		LOG_INFO("ingest.listening", F_S("address", ingest_address(*in)),
 			F_U("sources", ingest_source_count(*in)), F_S("threading", c->ingest_threading));

@@ -142,7 +142,7 @@ admin_put_metrics(struct buf *out, struct ingest *in)
 		"Times that failed and the old sources stayed.",
 		(double)atomic_load(&m->reloads_failed));
 	put_per_source(out, sources, "hooklog_ingest_source_last_event_timestamp_seconds",
-		"When the last event of a source was stored; 0: none since the start.", last_event);
+		"When the last event of a source was stored; 0: none in the last eight days.", last_event);
 	put_per_source(out, sources, "hooklog_ingest_source_silent",
 		"1: no event of the source for far longer than usual.", is_silent);
 	put_per_source(out, sources, "hooklog_ingest_source_in_flight_bytes",

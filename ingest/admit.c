@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -20,8 +21,14 @@ unredact(const struct admit *how, const struct source *source, struct bytes valu
 {
 	for (size_t i = 0; i < source->secret_count; i++) {
 		struct bytes secret = source->secrets[i].value;
-		if (secret.len > 0 && bytes_equal(redact_value(how->salt, secret, a), value))
+		if (secret.len == 0)
+			continue;
+		const struct bytes bearer = bytes_str(arena_printf(
+			a, "Bearer %.*s", (int)secret.len, (const char *)secret.data));
+		if (bytes_equal(redact_value(how->salt, secret, a), value))
 			return secret;
+		if (bytes_equal(redact_value(how->salt, bearer, a), value))
+			return bearer;
 	}
 	return value;
 }
@@ -55,20 +62,53 @@ verify(struct delivery *d, const struct source *source, const struct guard_reque
 	return false;
 }
 
+/* Waits for a batch to be stored. */
+struct waiting {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	size_t left;
+	struct store_result first;
+};
+
+static void
+on_stored(size_t index, const struct store_result *result, void *context)
+{
+	struct waiting *w = context;
+	pthread_mutex_lock(&w->lock);
+	if (index == 0)
+		w->first = *result;
+	w->left--;
+	pthread_cond_signal(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* All of them or none, as when they are received. */
 static enum rc
 store_all(struct store *store, const struct event *events, size_t count, struct admitted *out,
 	struct err *e)
 {
-	for (size_t i = 0; i < count; i++) {
-		struct store_result result = store_append(store, &events[i]);
-		if (result.rc != RC_OK) {
-			*e = result.err;
-			return result.rc;
-		}
-		if (i == 0)
-			*out = (struct admitted){ result.seq, result.duplicate };
+	struct waiting w = { .lock = PTHREAD_MUTEX_INITIALIZER,
+		.changed = PTHREAD_COND_INITIALIZER,
+		.left = count };
+	if (count == 0) {
+		*out = (struct admitted){ 0, false };
+		return RC_OK;
 	}
-	return RC_OK;
+	enum rc rc = store_submit_batch(store, events, count, on_stored, &w, e);
+	if (rc == RC_OK) {
+		pthread_mutex_lock(&w.lock);
+		while (w.left > 0)
+			pthread_cond_wait(&w.changed, &w.lock);
+		pthread_mutex_unlock(&w.lock);
+		rc = w.first.rc;
+		if (rc == RC_OK)
+			*out = (struct admitted){ w.first.seq, w.first.duplicate };
+		else
+			*e = w.first.err;
+	}
+	pthread_mutex_destroy(&w.lock);
+	pthread_cond_destroy(&w.changed);
+	return rc;
 }
 
 static enum rc

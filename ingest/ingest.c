@@ -303,6 +303,18 @@ ingest_source_count(struct ingest *in)
 	return count;
 }
 
+void
+ingest_recall(struct ingest *in, const struct event *ev)
+{
+	if (ev->origin != EVENT_ORIGIN_WEBHOOK)
+		return;
+	pthread_mutex_lock(&in->sources_lock);
+	const struct source *source = sources_find(in->sources, ev->source);
+	if (source != NULL)
+		source_recall(source, ev->received_at_us);
+	pthread_mutex_unlock(&in->sources_lock);
+}
+
 enum rc
 ingest_reload(struct ingest *in, bool force, bool *changed, struct err *e)
 {

@@ -74,6 +74,10 @@ const char *ingest_admin_address(const struct ingest *in);
 /* How many sources it serves. */
 size_t ingest_source_count(struct ingest *in);
 
+/* Tells it of an event that was received before the start, so that what is usual for the event's source
+ * need not be learned again. In the order of the log. Borrows ev. Any thread. */
+void ingest_recall(struct ingest *in, const struct event *ev);
+
 /* Reads the sources again if a file in their folder has changed since, or with force in any case:
  * secrets may lie elsewhere. *changed (may be NULL) tells whether they were read. Requests that
  * have started keep the old ones. On an error the old ones stay in use, and the same error comes

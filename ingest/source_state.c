@@ -3,6 +3,14 @@
 #include "ingest/source_state.h"
 
 #define SECOND_US 1000000
+#define DAY_US ((int64_t)86400 * SECOND_US)
+
+/* The detector's clock. It does not begin with the system: the log tells of days before. */
+static int64_t
+silence_now_us(void)
+{
+	return clock_monotonic_us() + (SILENCE_DAYS + 1) * DAY_US;
+}
 
 struct source_state *
 source_state_new(void)
@@ -10,7 +18,7 @@ source_state_new(void)
 	struct source_state *s = base_zalloc(sizeof *s);
 	atomic_init(&s->references, 1);
 	pthread_mutex_init(&s->lock, NULL);
-	silence_start(&s->silence, clock_monotonic_us());
+	silence_start(&s->silence, silence_now_us());
 	return s;
 }
 
@@ -71,7 +79,20 @@ source_heard(const struct source *source)
 	struct source_state *s = source->state;
 	atomic_store(&s->last_event_us, clock_now_us());
 	pthread_mutex_lock(&s->lock);
-	silence_event(&s->silence, clock_monotonic_us());
+	silence_event(&s->silence, silence_now_us());
+	pthread_mutex_unlock(&s->lock);
+}
+
+void
+source_recall(const struct source *source, int64_t received_at_us)
+{
+	struct source_state *s = source->state;
+	int64_t ago_us = clock_now_us() - received_at_us;
+	if (ago_us < 0 || ago_us > SILENCE_DAYS * DAY_US)
+		return;
+	atomic_store(&s->last_event_us, received_at_us);
+	pthread_mutex_lock(&s->lock);
+	silence_event(&s->silence, silence_now_us() - ago_us);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -82,9 +103,10 @@ source_is_silent(const struct source *source, bool *changed, int64_t *quiet_us)
 	pthread_mutex_lock(&s->lock);
 	int64_t limit_us =
 		silence_limit_us(&s->silence, (int64_t)source->silence_after_s * SECOND_US);
-	*quiet_us = clock_monotonic_us() - s->silence.last_us;
+	int64_t now_us = silence_now_us();
+	*quiet_us = now_us - s->silence.last_us;
+	bool silent = !source->disabled && silence_is_over(&s->silence, now_us, limit_us);
 	pthread_mutex_unlock(&s->lock);
-	bool silent = !source->disabled && limit_us > 0 && *quiet_us > limit_us;
 	*changed = atomic_exchange(&s->silent, silent) != silent;
 	return silent;
 }

@@ -45,7 +45,7 @@ struct source_state {
 	atomic_size_t in_flight_bytes;
 	atomic_llong due_us; /* when the rate limit has room for a full second's burst again */
 	atomic_ullong outcomes[OUTCOME_COUNT];
-	atomic_llong last_event_us; /* microseconds since 1970; 0: none since the start */
+	atomic_llong last_event_us; /* microseconds since 1970; 0: none known */
 	atomic_bool silent;
 	pthread_mutex_t lock; /* of what follows */
 	struct silence silence;
@@ -93,6 +93,9 @@ void source_give_room(const struct source *source, size_t bytes);
 
 /* An event of the source was stored. */
 void source_heard(const struct source *source);
+
+/* One was stored at received_at_us (microseconds since 1970), before the start. In their order. */
+void source_recall(const struct source *source, int64_t received_at_us);
 
 /* Whether the source has been quiet for far longer than it usually is; *changed: since the last
  * call. *quiet_us: for how long. One thread at a time. */

@@ -11,9 +11,9 @@ import { abort, fdCount, flood, history, makeDir, MIB, post, request, rssBytes, 
 
 test('100,000 aborted requests leave nothing behind', { timeoutMs: 1800000 }, async (t) => {
 	const receiver = await startReceiver(t);
-	// What malloc keeps between pieces in use grows ever slower; 50,000 are near the end of it.
+	// What malloc keeps between pieces in use grows ever slower; 100,000 are near the end of it.
 	await abort(receiver.port, 10000);
-	await abort(receiver.port, 40000, { complete: false });
+	await abort(receiver.port, 90000, { complete: false });
 	await sleep(5000);
 	const before = { rss: rssBytes(receiver.pid), fds: fdCount(receiver.pid) };
 	await abort(receiver.port, 100000, { complete: false });
@@ -35,7 +35,12 @@ test('10,000 connections: no crash, and service goes on', { timeoutMs: 600000 },
 	assert.ok(many.connected() > 1000, `${many.connected()}`);
 	assert.ok(peak < 600 * MIB, `${peak}`);
 	many.stop();
-	await soon(async () => (await post(receiver.port, request('{}'), { timeoutMs: 1000 })).status === 202, 'service', 5000);
+	// A connection that meets a full queue tries again after a second and after three: begin new ones meanwhile.
+	let served = false;
+	await soon(() => {
+		post(receiver.port, request('{}')).then(({ status }) => { served ||= status === 202; });
+		return served;
+	}, 'service', 5000);
 	await receiver.stop();
 });
 

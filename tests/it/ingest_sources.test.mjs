@@ -80,6 +80,14 @@ test('a secret is valid within its times only', async (t) => {
 	await receiver.stop();
 });
 
+test('a source that cannot be is a wrong command line', async (t) => {
+	const dir = tempDir(t);
+	for (const args of [['Bad Name'], ['ok', '--provider', 'nix'], ['ok', 'no-pair'], ['ok', 'no_such_key=1'], []])
+		assert.equal((await run(['source', 'add', ...args, '--data', dir])).code, 2, args.join(' '));
+	await runOk(['source', 'add', 'ok', '--data', dir]);
+	assert.equal((await run(['source', 'add', 'ok', '--data', dir])).code, 1);
+});
+
 test('a source is disabled, enabled and removed', async (t) => {
 	const receiver = await startReceiver(t);
 	await receiver.after(() => receiver.source('disable', 'gh'));

@@ -14,6 +14,10 @@ async function start(t, env = {}) {
 	const dir = tempDir(t, 'metrics');
 	fs.writeFileSync(path.join(dir, 'given'), SECRET, { mode: 0o600 });
 	await runOk(['source', 'add', 'gh', '--data', dir, '--secret-file', path.join(dir, 'given')]);
+	return startIn(t, dir, env);
+}
+
+async function startIn(t, dir, env = {}) {
 	const receiver = await startIngest(t, dir, { env: { HOOKLOG_ADMIN_LISTEN: '127.0.0.1:0', ...env } });
 	receiver.dir = dir;
 	receiver.admin = `http://${(await receiver.waitFor(/ingest\.admin address=(\S+)/))[1]}`;
@@ -176,6 +180,18 @@ test('a source that falls silent is reported once, and again when it is heard', 
 	await receiver.waitFor(/info ingest\.heard source=gh/);
 	await receiver.stop();
 	assert.ok((receiver.stderr.match(/ingest\.silent/g) ?? []).length <= 2, receiver.stderr);
+});
+
+test('a restart does not forget when a source was last heard', async (t) => {
+	const receiver = await start(t);
+	assert.equal(await post(receiver, '{}'), 202);
+	const last = 'hooklog_ingest_source_last_event_timestamp_seconds';
+	const before = (await receiver.metrics())[last]['source="gh"'];
+	assert.ok(before > 0);
+	await receiver.stop();
+	const again = await startIn(t, receiver.dir);
+	assert.ok(Math.abs((await again.metrics())[last]['source="gh"'] - before) < 1);
+	await again.stop();
 });
 
 test('without admin.listen there is no second listener; a wrong one is explained', async (t) => {

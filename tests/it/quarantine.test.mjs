@@ -78,6 +78,28 @@ test('a delivery refused for a wrong secret is admitted once the secret is right
 	assert.equal(fs.readFileSync(path.join(receiver.dir, 'quarantine/ring')).includes('very-secret'), false);
 });
 
+test('a batch is admitted as one, with the token that is right today', async (t) => {
+	const receiver = await start(t);
+	fs.writeFileSync(path.join(receiver.dir, 'given'), WRONG, { mode: 0o600 });
+	await runOk(['source', 'add', 'ce', '--provider', 'cloudevents', '--data', receiver.dir, '--secret-file', path.join(receiver.dir, 'given')]);
+	const part = (id) => ({ specversion: '1.0', id, source: '/orders', type: 'order.made', data: { id } });
+	const send = async (parts) => (await fetch(`${receiver.url}/in/ce`, { method: 'POST', body: JSON.stringify(parts),
+		headers: { 'Content-Type': 'application/cloudevents-batch+json', Authorization: `Bearer ${RIGHT}` } })).status;
+	while (await send([part('a'), part('b'), part('c')]) === 404)
+		await new Promise((resolve) => setTimeout(resolve, 50));
+	const [entry] = await receiver.list();
+	assert.equal(entry.reason, 'ingest.signature');
+	assert.equal((await receiver.quarantine('admit', String(entry.id))).code, 1);
+	const seen = receiver.stderr.length;
+	fs.writeFileSync(path.join(receiver.dir, 'sources/ce.secret'), RIGHT, { mode: 0o600 });
+	while (!/ingest\.sources /.test(receiver.stderr.slice(seen)))
+		await new Promise((resolve) => setTimeout(resolve, 20));
+	const admitted = await receiver.quarantine('admit', String(entry.id));
+	assert.equal(admitted.code, 0, admitted.stderr);
+	await receiver.stop();
+	assert.deepEqual((await events(receiver.dir)).map((e) => [e.seq, e.delivery, e.verified]), [[1, 'a', 'ok'], [2, 'b', 'ok'], [3, 'c', 'ok']]);
+});
+
 test('without a receiver the command writes the log itself', async (t) => {
 	const receiver = await start(t);
 	assert.equal(await post(receiver, '{"n":1}'), 401);

@@ -154,14 +154,6 @@ store_submit(
 	return rc;
 }
 
-/* The tests of the receiver send no batches; tests/it/providers.test.mjs does, to the real store. */
-enum rc
-store_submit_batch(struct store *s UNUSED, const struct event *events UNUSED, size_t count UNUSED,
-	store_batch_done_fn done UNUSED, void *context UNUSED, struct err *e)
-{
-	return err_set(e, RC_INVALID, "log.fake", "no batches");
-}
-
 enum rc
 store_health(struct store *s, struct err *e)
 {
@@ -204,4 +196,20 @@ store_append(struct store *s, const struct event *ev)
 	pthread_mutex_destroy(&w.lock);
 	pthread_cond_destroy(&w.done);
 	return w.result;
+}
+
+/* One after the other, with one answer for all as the real one gives. */
+enum rc
+store_submit_batch(struct store *s, const struct event *events, size_t count,
+	store_batch_done_fn done, void *context, struct err *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct store_result result = store_append(s, &events[i]);
+		if (result.rc != RC_OK && i == 0) {
+			*e = result.err;
+			return result.rc;
+		}
+		done(i, &result, context);
+	}
+	return RC_OK;
 }

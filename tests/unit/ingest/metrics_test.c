@@ -83,6 +83,27 @@ silence_is_learned(void **state UNUSED)
 	assert_int_equal(silence_limit_us(&s, 0), 3 * (now - s.last_us + 20 * DAY_US + HOUR_US));
 }
 
+/* A restart: what the log tells counts as if it had been seen, but for the pause of the receiver's own. */
+static void
+silence_is_recalled(void **state UNUSED)
+{
+	struct silence s;
+	int64_t start = 100 * DAY_US;
+	silence_start(&s, start);
+	for (int i = 0; i < 30; i++)
+		silence_event(&s, start - 5 * DAY_US + i * HOUR_US);
+	assert_int_equal(silence_limit_us(&s, 0), 3 * HOUR_US);
+	assert_false(silence_is_over(&s, start + 9 * MINUTE_US, 3 * HOUR_US));
+	assert_true(silence_is_over(&s, start + 11 * MINUTE_US, 3 * HOUR_US));
+	assert_true(silence_is_over(&s, start + 2 * MINUTE_US, MINUTE_US));
+	assert_false(silence_is_over(&s, start + 11 * MINUTE_US, 0));
+	/* One that was received while the log was still being read. */
+	silence_event(&s, start + MINUTE_US);
+	silence_event(&s, start - MINUTE_US);
+	assert_int_equal(s.last_us, start + MINUTE_US);
+	assert_false(silence_is_over(&s, start + 11 * MINUTE_US, 3 * HOUR_US));
+}
+
 static struct sockaddr_storage
 address(const char *text)
 {
@@ -163,6 +184,7 @@ main(void)
 		cmocka_unit_test(durations_add_up),
 		cmocka_unit_test(answers_have_outcomes),
 		cmocka_unit_test(silence_is_learned),
+		cmocka_unit_test(silence_is_recalled),
 		cmocka_unit_test(only_named_peers_are_believed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
