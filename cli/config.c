@@ -77,7 +77,7 @@ const struct cfg_key config_keys[] = {
 			"variables (PGHOST, PGSERVICE, ...)." },
 	{ ROW("projector.dir", CFG_STRING, projector_dir), .fallback = "",
 		.help = "Folder of projection files used beside the built-in ones. Empty: none." },
-	{ ROW("projector.batch_events_max", CFG_U64, projector_batch_events_max), .fallback = "1000",
+	{ ROW("projector.batch_events_max", CFG_U64, projector_batch_events_max), .fallback = "4000",
 		.min = 1, .max = 100000, .help = "Events applied to the tables in one transaction." },
 	{ ROW("projector.batch_bytes_max", CFG_U64, projector_batch_bytes_max), .fallback = "32MiB",
 		.min = MIB, .max = GIB,

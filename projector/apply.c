@@ -36,7 +36,11 @@ apply_prepare(struct applier *a, struct err *e)
 {
 	static const enum pg_type park[] = { PG_INT4, PG_INT8, PG_TEXT, PG_TEXT };
 	static const enum pg_type advance[] = { PG_INT4, PG_INT8, PG_INT8, PG_BYTEA };
-	enum rc rc = pg_prepare(a->pg, "hooklog.park", PARK_SQL, park, COUNT_OF(park), e);
+	/* No parameter changes how an upsert is best done; planning each one for its arrays costs more than
+	 * small batches themselves. */
+	enum rc rc = pg_exec(a->pg, "set plan_cache_mode = force_generic_plan", e);
+	if (rc == RC_OK)
+		rc = pg_prepare(a->pg, "hooklog.park", PARK_SQL, park, COUNT_OF(park), e);
 	if (rc == RC_OK)
 		rc = pg_prepare(a->pg, "hooklog.advance", ADVANCE_SQL, advance, COUNT_OF(advance), e);
 	if (rc == RC_OK)
@@ -103,21 +107,18 @@ struct refusal {
 
 /* One attempt at one transaction. */
 static enum rc
-write_once(struct applier *a, const struct store_record *records, size_t count,
+write_fold(struct applier *a, const struct fold *fold, const struct store_record *records, size_t count,
 	const struct refusal *refusal, bool advance, struct err *e)
 {
-	struct fold fold = { 0 };
-	arena_reset(a->arena);
-	fold_events(a->catalog, records, count, refusal == NULL ? NULL : refusal->reason, a->arena, &fold);
 	enum rc rc = pg_pipeline_begin(a->pg, e);
-	for (size_t i = 0; i < fold.count && rc == RC_OK && !(refusal != NULL && refusal->without_rows); i++)
-		rc = send_table(a, &fold.tables[i], e);
-	for (size_t i = 0; i < fold.parked_count && rc == RC_OK; i++)
-		rc = send_park(a, fold.parked[i].seq, refusal == NULL ? "" : refusal->sqlstate,
-			fold.parked[i].reason, e);
+	for (size_t i = 0; i < fold->count && rc == RC_OK && !(refusal != NULL && refusal->without_rows); i++)
+		rc = send_table(a, &fold->tables[i], e);
+	for (size_t i = 0; i < fold->parked_count && rc == RC_OK; i++)
+		rc = send_park(a, fold->parked[i].seq, refusal == NULL ? "" : refusal->sqlstate,
+			fold->parked[i].reason, e);
 	if (rc == RC_OK && advance)
 		rc = send_advance(a, &records[count - 1], e);
-	else if (rc == RC_OK && fold.parked_count == 0)
+	else if (rc == RC_OK && fold->parked_count == 0)
 		rc = send_unpark(a, records[0].event.seq, e);
 	if (rc != RC_OK) {
 		/* A column passed its limit, or the connection broke: the pipeline must still be ended. */
@@ -131,11 +132,22 @@ write_once(struct applier *a, const struct store_record *records, size_t count,
 		memcpy(a->generation->chain, records[count - 1].chain, STORE_CHAIN_BYTES);
 	}
 	if (rc == RC_OK) {
-		a->parked += fold.parked_count;
-		a->altered_values += fold.altered_values;
-		a->out_of_range_values += fold.out_of_range_values;
+		a->parked += fold->parked_count;
+		a->altered_values += fold->altered_values;
+		a->out_of_range_values += fold->out_of_range_values;
 	}
 	return rc;
+}
+
+static enum rc
+write_once(struct applier *a, const struct store_record *records, size_t count,
+	const struct refusal *refusal, bool advance, struct err *e)
+{
+	struct fold fold = { 0 };
+	const struct fold_refused refused = { .reason = refusal == NULL ? NULL : refusal->reason };
+	arena_reset(a->arena);
+	fold_events(a->catalog, records, count, &refused, a->arena, &fold);
+	return write_fold(a, &fold, records, count, refusal, advance, e);
 }
 
 /* The event alone is refused: park it with its row in events, or, if that is refused too, without. */
@@ -155,14 +167,17 @@ park_refused(struct applier *a, const struct store_record *record, bool advance,
 }
 
 enum rc
-apply_batch(struct applier *a, const struct store_record *records, size_t count, struct err *e)
+apply_batch(struct applier *a, const struct store_record *records, size_t count, const struct fold *folded,
+	struct err *e)
 {
 	/* Halving without recursion: `step` events at a time, doubled again after each success. */
 	size_t step = count;
 	while (count > 0) {
 		if (step > count)
 			step = count;
-		enum rc rc = write_once(a, records, step, NULL, true, e);
+		enum rc rc = folded != NULL ? write_fold(a, folded, records, step, NULL, true, e)
+					    : write_once(a, records, step, NULL, true, e);
+		folded = NULL; /* it was of all of them */
 		if (rc == RC_INVALID && step > 1) {
 			step /= 2;
 			continue;

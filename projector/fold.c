@@ -15,7 +15,7 @@ struct found {
 
 struct folder {
 	const struct catalog *catalog;
-	const char *park_reason;
+	const struct fold_refused *refused;
 	struct arena *a;
 	struct fold *out;
 	struct jpath_walker *walker;
@@ -292,6 +292,24 @@ fold_object(struct folder *f, const struct found *object, struct scope *s)
 		merge_life(row, s, d, version);
 }
 
+/* Why the database refused the event, or NULL. */
+static const char *
+refusal(const struct fold_refused *r, uint64_t seq)
+{
+	if (r == NULL || r->reason == NULL || r->seqs == NULL)
+		return r == NULL ? NULL : r->reason;
+	for (size_t low = 0, end = r->count; low < end;) {
+		size_t middle = low + (end - low) / 2;
+		if (r->seqs[middle] == seq)
+			return r->reason;
+		if (r->seqs[middle] < seq)
+			low = middle + 1;
+		else
+			end = middle;
+	}
+	return NULL;
+}
+
 static void
 fold_event(struct folder *f, const struct store_record *record)
 {
@@ -300,7 +318,7 @@ fold_event(struct folder *f, const struct store_record *record)
 	struct scope s = { .record = record, .a = f->a };
 	struct bytes json;
 	struct err e;
-	const char *reason = f->park_reason;
+	const char *reason = refusal(f->refused, record->event.seq);
 	if (reason != NULL) {
 		/* Refused by the database: only the envelope counts. */
 	} else if (event_payload(&record->event, f->a, &json, &e) != RC_OK ||
@@ -327,9 +345,9 @@ fold_event(struct folder *f, const struct store_record *record)
 
 void
 fold_events(const struct catalog *c, const struct store_record *records, size_t count,
-	const char *park_reason, struct arena *a, struct fold *out)
+	const struct fold_refused *refused, struct arena *a, struct fold *out)
 {
-	struct folder f = { .catalog = c, .park_reason = park_reason, .a = a, .out = out,
+	struct folder f = { .catalog = c, .refused = refused, .a = a, .out = out,
 		.walker = jpath_walker_new(c->paths) };
 	*out = (struct fold){ .count = c->count };
 	out->tables = arena_zalloc(a, (c->count + 1) * sizeof *out->tables);

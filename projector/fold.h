@@ -58,12 +58,18 @@ struct fold {
 	uint64_t out_of_range_values; /* values that did not fit their column and became null */
 };
 
-/* Folds records[0..count) into *out. With park_reason every one of them is treated as one that cannot be
- * projected. Everything lives in a; texts may point into the records. Never
+/* Events that the database has refused: treated as what cannot be projected. */
+struct fold_refused {
+	const char *reason;   /* NULL: none was */
+	const uint64_t *seqs; /* sorted; NULL: all were */
+	size_t count;
+};
+
+/* Folds records[0..count) into *out. refused may be NULL. Everything lives in a; texts may point into the records. Never
  * fails: an event that is not JSON, or whose key cannot be stored, is in parked, and then only its row in
  * tables of provider * remains, made from the envelope. Any thread. */
 void fold_events(const struct catalog *c, const struct store_record *records, size_t count,
-	const char *park_reason, struct arena *a, struct fold *out);
+	const struct fold_refused *refused, struct arena *a, struct fold *out);
 
 /* Less than, equal or greater than zero. */
 int version_compare(const struct version *left, const struct version *right);

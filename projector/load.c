@@ -7,26 +7,24 @@
 /* Rows of one table that go to the database together. */
 #define COPY_BYTES ((size_t)4 * 1024 * 1024)
 
+static size_t
+memory_bytes(const struct projector_options *o)
+{
+	return o->memory_bytes_max == 0 ? (size_t)1 << 30 : o->memory_bytes_max;
+}
+
 size_t
 load_state_bytes(const struct projector_options *o)
 {
-	size_t max = o->memory_bytes_max == 0 ? (size_t)1 << 30 : o->memory_bytes_max;
-	return max / 8 * 5;
+	return memory_bytes(o) / 8 * 5;
 }
 
-static bool
-is_refused(const struct load_hooks *h, uint64_t seq)
+/* Bodies a batch may have, of what is left: each thread has two, which take up to three times that with
+ * what they fold to and what arenas waste. */
+static size_t
+batch_bytes(const struct projector_options *o, size_t threads)
 {
-	for (size_t low = 0, end = h->refused_count; low < end;) {
-		size_t middle = low + (end - low) / 2;
-		if (h->refused[middle] == seq)
-			return true;
-		if (h->refused[middle] < seq)
-			low = middle + 1;
-		else
-			end = middle;
-	}
-	return false;
+	return memory_bytes(o) / 8 * 3 / (2 * threads * 3);
 }
 
 static enum rc
@@ -48,52 +46,47 @@ take(struct state *st, const struct fold *fold, const struct load_hooks *h, stru
 	return rc;
 }
 
-/* Folds records in runs that are refused or not as a whole. */
+/* Batches are read and folded by several threads and merged here. */
 static enum rc
-fold_runs(struct session *s, struct state *st, const struct store_record *records, size_t count,
-	const struct load_hooks *h, struct err *e)
+start_ahead(struct session *s, uint64_t first, uint64_t last, const struct load_hooks *h, struct err *e)
 {
-	enum rc rc = RC_OK;
-	for (size_t at = 0; at < count && rc == RC_OK;) {
-		bool refused = is_refused(h, records[at].event.seq);
-		size_t run = 1;
-		while (!refused && at + run < count && !is_refused(h, records[at + run].event.seq))
-			run++;
-		struct fold fold = { 0 };
-		arena_reset(s->applier.arena);
-		fold_events(&s->catalog, records + at, run, refused ? "refused" : NULL, s->applier.arena, &fold);
-		rc = take(st, &fold, h, e);
-		at += run;
-	}
-	return rc;
+	struct ahead_options options = { .catalog = &s->catalog, .reader = s->o->reader, .first = first,
+		.last = last, .events_max = s->o->batch_events_max, .bytes_max = s->o->batch_bytes_max,
+		.threads = ahead_threads(),
+		.refused = { h->refused_count > 0 ? "refused" : NULL, h->refused, h->refused_count } };
+	size_t share = batch_bytes(s->o, options.threads);
+	if (options.bytes_max > share)
+		options.bytes_max = share;
+	return ahead_start(&s->ahead, &options, e);
 }
 
 enum rc
 load_pass(struct session *s, struct state *st, uint64_t first, uint64_t last, const struct load_hooks *h,
 	unsigned char chain[STORE_CHAIN_BYTES], struct err *e)
 {
-	for (uint64_t seq = first; seq <= last;) {
-		if (session_stopped(s, 0))
-			return err_set(e, RC_AGAIN, "project.rebuild-interrupted",
+	enum rc rc = first > last ? RC_OK : start_ahead(s, first, last, h, e);
+	for (uint64_t seq = first; rc == RC_OK && seq <= last;) {
+		struct ahead_batch batch;
+		if (session_stopped(s, 0)) {
+			rc = err_set(e, RC_AGAIN, "project.rebuild-interrupted",
 				"stopped while reading the log, at event %" PRIu64 "; run it again", seq);
-		const struct store_record *records;
-		size_t count, batch = s->o->batch_events_max;
-		if (last - seq + 1 < batch)
-			batch = (size_t)(last - seq + 1);
-		enum rc rc = session_read(s, seq, batch, &records, &count, e);
-		if (rc == RC_OK && count == 0)
+			break;
+		}
+		rc = session_read_error(ahead_take(s->ahead, &batch, e), seq, e);
+		if (rc == RC_OK && batch.count == 0)
 			rc = err_set(e, RC_CONFLICT, "project.log-mismatch",
 				"the log ends before event %" PRIu64, seq);
 		if (rc == RC_OK)
-			rc = fold_runs(s, st, records, count, h, e);
+			rc = take(st, &batch.fold, h, e);
 		if (rc != RC_OK)
-			return rc;
-		seq += count;
-		memcpy(chain, records[count - 1].chain, STORE_CHAIN_BYTES);
+			break;
+		seq += batch.count;
+		memcpy(chain, batch.records[batch.count - 1].chain, STORE_CHAIN_BYTES);
 		if (s->o->progress != NULL)
 			s->o->progress(seq - 1, last, s->o->context);
 	}
-	return RC_OK;
+	session_stop_ahead(s);
+	return rc;
 }
 
 /* ---- into the database ---- */

@@ -4,7 +4,7 @@
 
 /* Batches the new tables may be behind the live ones when the swap begins: what the live projector waits
  * for. Doubled with each round that ends farther away, so that a swap comes whatever the load. */
-#define SWAP_BATCHES 4
+#define SWAP_BATCHES 1
 
 /* A building generation of these definitions and this log is continued; any other is dropped. */
 static enum rc

@@ -3,6 +3,9 @@
 
 #include "projector/session.h"
 
+/* With fewer events waiting than these, folding them takes no time worth a thread. */
+#define AHEAD_EVENTS_MIN 256
+
 enum rc
 session_open(struct session *s, const struct projector_options *o, struct err *e)
 {
@@ -18,6 +21,7 @@ session_open(struct session *s, const struct projector_options *o, struct err *e
 void
 session_close(struct session *s)
 {
+	session_stop_ahead(s);
 	pg_close(s->pg);
 	catalog_free(&s->catalog);
 	arena_free(s->names);
@@ -38,6 +42,7 @@ session_reach(struct session *s, const char *application, struct err *e)
 enum rc
 session_connect(struct session *s, const char *application, struct err *e)
 {
+	session_stop_ahead(s);
 	pg_close(s->pg);
 	s->pg = NULL;
 	enum rc rc = session_reach(s, application, e);
@@ -99,10 +104,53 @@ session_read(struct session *s, uint64_t seq, size_t max, const struct store_rec
 {
 	arena_reset(s->read);
 	enum rc rc = store_read(s->o->reader, seq, max, s->o->batch_bytes_max, s->read, records, count, e);
+	return session_read_error(rc, seq, e);
+}
+
+enum rc
+session_read_error(enum rc rc, uint64_t seq, struct err *e)
+{
 	if (rc == RC_NOTFOUND)
 		return err_set(e, RC_CONFLICT, "project.log-mismatch",
 			"the log no longer holds event %" PRIu64 ", which comes next; restore the archived "
 			"segments and run again", seq);
+	return rc;
+}
+
+void
+session_stop_ahead(struct session *s)
+{
+	ahead_stop(s->ahead);
+	s->ahead = NULL;
+}
+
+/* Starts reading ahead when that many events are waiting. */
+static enum rc
+start_ahead(struct session *s, struct err *e)
+{
+	struct store_span span;
+	enum rc rc = store_span(s->o->reader, &span, e);
+	if (rc != RC_OK || span.last_seq < s->generation.seq + AHEAD_EVENTS_MIN)
+		return rc;
+	const struct ahead_options options = { .catalog = &s->catalog, .reader = s->o->reader,
+		.first = s->generation.seq + 1, .last = s->o->stop_seq, .events_max = s->o->batch_events_max,
+		.bytes_max = s->o->batch_bytes_max, .threads = 1 };
+	return ahead_start(&s->ahead, &options, e);
+}
+
+static enum rc
+step_ahead(struct session *s, size_t *count, struct err *e)
+{
+	struct ahead_batch batch;
+	enum rc rc = ahead_take(s->ahead, &batch, e);
+	rc = session_read_error(rc, s->generation.seq + 1, e);
+	*count = rc == RC_OK ? batch.count : 0;
+	if (*count > 0) {
+		ASSERT(batch.records[0].event.seq == s->generation.seq + 1);
+		rc = apply_batch(&s->applier, batch.records, batch.count, &batch.fold, e);
+	}
+	if (rc != RC_OK || *count == 0)
+		session_stop_ahead(s);
 	return rc;
 }
 
@@ -112,13 +160,18 @@ session_step(struct session *s, size_t *count, struct err *e)
 	const struct store_record *records;
 	size_t max = s->o->batch_events_max;
 	*count = 0;
+	if (s->ahead != NULL)
+		return step_ahead(s, count, e);
 	if (s->o->stop_seq > 0 && s->generation.seq >= s->o->stop_seq)
 		return RC_OK;
 	if (s->o->stop_seq > 0 && s->o->stop_seq - s->generation.seq < max)
 		max = (size_t)(s->o->stop_seq - s->generation.seq);
 	enum rc rc = session_read(s, s->generation.seq + 1, max, &records, count, e);
 	if (rc == RC_OK && *count > 0)
-		rc = apply_batch(&s->applier, records, *count, e);
+		rc = apply_batch(&s->applier, records, *count, NULL, e);
+	/* A batch as large as that was waiting when it was read: there may be more. */
+	if (rc == RC_OK && *count >= AHEAD_EVENTS_MIN / 2)
+		rc = start_ahead(s, e);
 	return rc;
 }
 

@@ -2,6 +2,7 @@
 #ifndef PROJECTOR_SESSION_H
 #define PROJECTOR_SESSION_H
 
+#include "projector/ahead.h"
 #include "projector/apply.h"
 #include "projector/projector.h"
 
@@ -10,6 +11,7 @@ struct session {
 	const struct projector_options *o;
 	struct arena *names;  /* of the catalog */
 	struct arena *read;   /* records of one batch */
+	struct ahead *ahead;  /* while far behind the log's end: batches that are coming; else NULL */
 	struct catalog catalog;
 	struct generation generation;
 	struct applier applier;
@@ -42,8 +44,15 @@ enum rc session_read_refused(struct session *s, uint64_t **refused, size_t *coun
 enum rc session_read(struct session *s, uint64_t seq, size_t max, const struct store_record **records,
 	size_t *count, struct err *e) MUST_CHECK;
 
-/* Reads the next batch behind the generation's checkpoint and writes it. *count is 0 at the log's end, and at stop_seq. */
+/* Reads the next batch behind the generation's checkpoint and writes it; far behind the log's end the batches
+ * after it are read and folded meanwhile. *count is 0 at the log's end, and at stop_seq. */
 enum rc session_step(struct session *s, size_t *count, struct err *e) MUST_CHECK;
+
+/* Forgets the batches that are coming: the next step starts at the checkpoint. The reader is free again. */
+void session_stop_ahead(struct session *s);
+
+/* err_set for RC_NOTFOUND of a read at seq, which is project.log-mismatch; other errors stay as they are. */
+enum rc session_read_error(enum rc rc, uint64_t seq, struct err *e);
 
 /* Whether stop_fd became readable within timeout_ms. */
 bool session_stopped(const struct session *s, int64_t timeout_ms);

@@ -565,7 +565,8 @@ test_park_reason_leaves_the_envelope(void **state UNUSED)
 {
 	struct store_record record = helper_record(1, "push", users_body);
 	struct fold fold;
-	fold_events(&things, &record, 1, "refused", a, &fold);
+	const struct fold_refused refused = { .reason = "refused" };
+	fold_events(&things, &record, 1, &refused, a, &fold);
 	assert_int_equal(fold.parked_count, 1);
 	assert_string_equal(fold.parked[0].reason, "refused");
 	assert_int_equal(helper_table(&fold, "users")->count, 0);
