@@ -101,8 +101,13 @@ parse_number(struct bytes text, uint64_t *out)
 bool
 ledger_parse(struct bytes line, struct store_statement *st)
 {
-	struct bytes kind = word(&line);
 	*st = (struct store_statement){ 0 };
+	/* As with numbers. */
+	for (size_t i = 0; i < line.len; i++) {
+		if (line.data[i] >= 'A' && line.data[i] <= 'F')
+			return false;
+	}
+	struct bytes kind = word(&line);
 	size_t k = 0;
 	while (k < COUNT_OF(kinds) && !bytes_is(kind, kinds[k].word))
 		k++;

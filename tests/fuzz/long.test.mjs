@@ -15,7 +15,7 @@ const LIBRARIES = ['-llmdb', '-lmsgpackc', '-lcrypto', '-lzstd', '-lxxhash', '-l
 // One program per target; the name goes in at compile time.
 async function build(t, target) {
 	const program = path.join(tempDir(t, 'fuzz'), target);
-	const sources = files(root, /^(tests\/tools\/log_fuzz|(store|event|base)\/[a-z_0-9]+)\.c$/);
+	const sources = files(root, /^(tests\/tools\/log_fuzz(_whole)?|(store|event|base)\/[a-z_0-9]+)\.c$/);
 	const made = await exec('clang', ['-std=c11', '-D_GNU_SOURCE', '-I.', '-g', '-O1', '-fsanitize=fuzzer,address,undefined',
 		'-fno-sanitize-recover=all', `-DFUZZ_TARGET="${target}"`, ...sources, ...LIBRARIES, '-o', program], { cwd: root, timeoutMs: 600000 });
 	if (made.code !== 0)
@@ -23,7 +23,7 @@ async function build(t, target) {
 	return program;
 }
 
-for (const target of ['record', 'stream', 'proof', 'verify']) {
+for (const target of ['record', 'stream', 'line', 'statement', 'proof', 'verify', 'import']) {
 	test(`fuzzing: ${target}`, { timeoutMs: (SECONDS + 700) * 1000 }, async (t) => {
 		if (spawnSync('clang', ['--version']).status !== 0)
 			t.skip('clang is missing');

@@ -10,13 +10,22 @@
 
 struct fuzz_target {
 	const char *name;
-	void (*run)(const unsigned char *data, size_t size);
-	/* A valid input, to begin with; freed by the caller. */
+	bool (*run)(const unsigned char *data, size_t size); /* whether it was taken for what it should be */
+	/* A valid input, to begin with, which run takes (verify takes none); freed by the caller. */
 	unsigned char *(*sample)(unsigned number, size_t *size);
 	unsigned inputs; /* so many changed samples are tried where clang is not to be had */
 };
 
 extern const struct fuzz_target fuzz_targets[];
 extern const size_t fuzz_target_count;
+
+/* What the two files of targets share. */
+unsigned char *fuzz_sample_record(unsigned number, size_t *size);
+unsigned char *fuzz_sample_stream(unsigned number, size_t *size);
+unsigned char *fuzz_sample_proof(unsigned number, size_t *size);
+unsigned char *fuzz_sample_second(unsigned number, size_t *size);
+bool fuzz_run_proof(const unsigned char *data, size_t size);
+bool fuzz_run_verify(const unsigned char *data, size_t size);
+bool fuzz_run_import(const unsigned char *data, size_t size);
 
 #endif
