@@ -114,6 +114,7 @@ run_add(const struct cli_call *call)
 		.name = call->args[0],
 		.provider = provider->given ? provider->text : "github",
 		.allow_unsigned = cli_option(call, "allow-unsigned")->given,
+		.trust_replays = cli_option(call, "trust-replays")->given,
 	};
 	struct source_pairs pairs = { .count = 0 };
 	const char *secret_path = NULL;
@@ -250,6 +251,8 @@ static const struct cli_option add_options[] = {
 	{ "secret-file", CLI_STRING, "FILE",
 		"take the secret from FILE (mode 0600); default: random" },
 	{ "allow-unsigned", CLI_FLAG, NULL, "no secret: take whatever is sent" },
+	{ "trust-replays", CLI_FLAG, NULL,
+		"another hooklog that signs with the secret may say when and how an event first came" },
 };
 
 static const struct cli_option test_options[] = {

@@ -383,3 +383,15 @@ event_origin_name(enum event_origin origin)
 	ASSERT((size_t)origin < COUNT_OF(names));
 	return names[origin];
 }
+
+bool
+event_origin_parse(struct bytes name, enum event_origin *origin)
+{
+	for (int i = 0; i <= EVENT_ORIGIN_LAST; i++) {
+		if (!bytes_is(name, event_origin_name((enum event_origin)i)))
+			continue;
+		*origin = (enum event_origin)i;
+		return true;
+	}
+	return false;
+}

@@ -43,6 +43,8 @@ struct event_header {
 struct event {
 	uint64_t seq;           /* given by the log; 0 before */
 	int64_t received_at_us; /* given by the log; never goes back from one seq to the next */
+	/* For the log, which does not store it: when another hooklog received it. 0: it comes now. */
+	int64_t relayed_at_us;
 	unsigned flags;         /* EVENT_FLAG_*; given by the log */
 	uint64_t same_key_seq;  /* given by the log with EVENT_FLAG_KEY_REUSED, else 0 */
 	enum event_origin origin;
@@ -87,6 +89,9 @@ struct bytes event_header_value(const struct event *ev, const char *name);
  * RC_INVALID: the body was erased (id event.redacted); a form without a payload field, or with a broken percent escape. */
 enum rc event_payload(
 	const struct event *ev, struct arena *a, struct bytes *json, struct err *e) MUST_CHECK;
+
+/* The origin of that name. False: there is none. */
+bool event_origin_parse(struct bytes name, enum event_origin *origin);
 
 /* "webhook", "backfill", ... Static storage. */
 const char *event_origin_name(enum event_origin origin);

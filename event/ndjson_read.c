@@ -132,16 +132,7 @@ wrong(const char *key, struct err *e)
 static bool
 known_origin(struct jpath_value v, struct arena *a, enum event_origin *origin)
 {
-	if (v.type != JPATH_STRING)
-		return false;
-	struct bytes name = exact(v, a);
-	for (int i = 0; i <= EVENT_ORIGIN_LAST; i++) {
-		if (bytes_is(name, event_origin_name((enum event_origin)i))) {
-			*origin = (enum event_origin)i;
-			return true;
-		}
-	}
-	return false;
+	return v.type == JPATH_STRING && event_origin_parse(exact(v, a), origin);
 }
 
 static enum event_verified

@@ -26,6 +26,67 @@ sign_github_matches(struct bytes secret, struct bytes body, struct bytes header_
 	return crypto_equal(want, got, sizeof want);
 }
 
+/* ---- relays ---- */
+
+/* Lines, since no value of a header holds a line feed; the first one says what this is, so that a
+ * signature made for anything else with the same secret does not fit. */
+static void
+relay_mac(struct bytes secret, const struct sign_relay *r, struct bytes body,
+	unsigned char mac[SHA256_BYTES])
+{
+	const struct bytes values[] = { r->received_at, r->origin, r->event, r->delivery, r->hook };
+	unsigned char hash[SHA256_BYTES];
+	size_t len = 128;
+	for (size_t i = 0; i < COUNT_OF(values); i++)
+		len += values[i].len + 1;
+	struct buf text = buf_new(len);
+	crypto_sha256(body, hash);
+	buf_printf(&text, "hooklog-relay-1\n%" PRId64 "\n", r->signed_at_s);
+	for (size_t i = 0; i < COUNT_OF(values); i++) {
+		buf_put_bytes(&text, values[i]);
+		buf_put_char(&text, '\n');
+	}
+	buf_put_hex(&text, hash, sizeof hash);
+	ASSERT(!text.overflow);
+	crypto_hmac_sha256(secret, buf_bytes(&text), mac);
+	buf_free(&text);
+}
+
+void
+sign_relay(struct bytes secret, const struct sign_relay *r, struct bytes body, struct buf *out)
+{
+	unsigned char mac[SHA256_BYTES];
+	relay_mac(secret, r, body, mac);
+	buf_printf(out, "t=%" PRId64 ",v1=", r->signed_at_s);
+	buf_put_hex(out, mac, sizeof mac);
+}
+
+bool
+sign_relay_read(struct bytes value, int64_t *signed_at_s, unsigned char mac[SHA256_BYTES])
+{
+	size_t at = 2;
+	*signed_at_s = 0;
+	if (value.len < 2 || memcmp(value.data, "t=", 2) != 0)
+		return false;
+	for (; at < value.len && value.data[at] >= '0' && value.data[at] <= '9' && at < 14; at++)
+		*signed_at_s = *signed_at_s * 10 + (value.data[at] - '0');
+	return at > 2 && value.len == at + 4 + 2 * SHA256_BYTES &&
+	       memcmp(value.data + at, ",v1=", 4) == 0 &&
+	       crypto_unhex((struct bytes){ value.data + at + 4, 2 * SHA256_BYTES }, mac,
+		       SHA256_BYTES);
+}
+
+bool
+sign_relay_matches(struct bytes secret, const struct sign_relay *r, struct bytes body,
+	const unsigned char mac[SHA256_BYTES])
+{
+	unsigned char want[SHA256_BYTES];
+	if (secret.len == 0)
+		return false;
+	relay_mac(secret, r, body, want);
+	return crypto_equal(want, mac, sizeof want);
+}
+
 /* ---- Standard Webhooks ---- */
 
 #define SIGNATURES_MAX 8

@@ -21,6 +21,35 @@ void sign_github(struct bytes secret, struct bytes body, struct buf *out);
  * signs nothing: always false. */
 bool sign_github_matches(struct bytes secret, struct bytes body, struct bytes header_value);
 
+/* ---- from one hooklog to another (docs/adr/0032-trusted-replays.md) ---- */
+
+/* "t=<seconds since 1970>,v1=<HMAC-SHA-256, 64 hexadecimal digits>" */
+#define SIGN_RELAY_SIGNATURE "X-Hooklog-Signature"
+/* What it covers, beside the body: "" for those that are not there. */
+#define SIGN_RELAY_RECEIVED "X-Hooklog-First-Received-At"
+#define SIGN_RELAY_ORIGIN "X-Hooklog-First-Origin"
+#define SIGN_RELAY_EVENT "X-Hooklog-Event"
+#define SIGN_RELAY_DELIVERY "X-Hooklog-Delivery"
+#define SIGN_RELAY_HOOK "X-Hooklog-Hook"
+#define SIGN_RELAY_WINDOW_S 300
+
+struct sign_relay {
+	struct bytes received_at, origin, event, delivery, hook;
+	int64_t signed_at_s;
+};
+
+/* Appends the header's value. */
+void sign_relay(struct bytes secret, const struct sign_relay *relay, struct bytes body,
+	struct buf *out);
+
+/* Takes the header's value apart. False: it is none. */
+bool sign_relay_read(
+	struct bytes header_value, int64_t *signed_at_s, unsigned char mac[SHA256_BYTES]);
+
+/* Whether mac is that of the secret. An empty secret signs nothing: always false. */
+bool sign_relay_matches(struct bytes secret, const struct sign_relay *relay, struct bytes body,
+	const unsigned char mac[SHA256_BYTES]);
+
 /* ---- Standard Webhooks (standardwebhooks.com, specification 1.0) ---- */
 
 #define SIGN_STANDARD_ID "webhook-id"

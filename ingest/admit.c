@@ -156,7 +156,8 @@ admit(const struct admit *how, const struct quarantined *q, const struct source 
 			    : source->allow_unsigned ? EVENT_VERIFIED_NONE
 						     : EVENT_VERIFIED_OK,
 		.key_id = key_id,
-		.received_at_us = ev->received_at_us };
+		.received_at_us = ev->received_at_us,
+		.relay = verified ? &d.relay : NULL };
 	compose_events(&c, a, &events, &count);
 	return store_all(how->store, events, count, out, e);
 }

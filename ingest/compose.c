@@ -10,7 +10,8 @@ copy_headers(const struct compose *c, struct arena *a, size_t *count)
 	for (size_t i = 0; i < c->header_count; i++) {
 		const struct event_header *from = &c->headers[i];
 		if (bytes_is_nocase(from->name, COMPOSE_RECEIVED_HEADER) ||
-			bytes_is_nocase(from->name, COMPOSE_BATCH_HEADER))
+			bytes_is_nocase(from->name, COMPOSE_BATCH_HEADER) ||
+			bytes_is_nocase(from->name, SIGN_RELAY_SIGNATURE))
 			continue;
 		struct event_header *to = &headers[(*count)++];
 		to->name = arena_copy(a, from->name);
@@ -45,6 +46,13 @@ take_part(struct event *event, const struct provider_part *part, size_t number, 
 	event->body = part->body;
 }
 
+/* What the operator of the other log did there was not done here. */
+static enum event_origin
+origin_of(const struct relay *relay)
+{
+	return relay->origin == EVENT_ORIGIN_OPERATOR ? EVENT_ORIGIN_REPLAY : relay->origin;
+}
+
 void
 compose_events(const struct compose *c, struct arena *a, struct event **events, size_t *count)
 {
@@ -52,16 +60,18 @@ compose_events(const struct compose *c, struct arena *a, struct event **events, 
 	const struct provider_content *content = c->content;
 	size_t header_count = 0;
 	const struct event_header *headers = copy_headers(c, a, &header_count);
+	bool relayed = c->relay != NULL && c->relay->given;
+	const char *scheme = source->allow_unsigned ? "none" : source->setup->scheme;
 	const struct event common = {
-		.origin = EVENT_ORIGIN_WEBHOOK,
+		.origin = relayed ? origin_of(c->relay) : EVENT_ORIGIN_WEBHOOK,
+		.relayed_at_us = relayed ? c->relay->received_at_us : 0,
 		.verified = c->verified,
 		.source = arena_copy(a, bytes_str(source->name)),
 		.provider = bytes_str(source->provider->name),
 		.event = arena_copy(a, content->claims.event),
 		.delivery = arena_copy(a, content->claims.delivery),
 		.hook = arena_copy(a, content->claims.hook),
-		.scheme = arena_copy(
-			a, bytes_str(source->allow_unsigned ? "none" : source->setup->scheme)),
+		.scheme = arena_copy(a, bytes_str(relayed ? "hooklog-relay" : scheme)),
 		.key_id = arena_copy(a, bytes_str(c->key_id)),
 		.method = bytes_str("POST"),
 		.path = arena_copy(a, c->path),

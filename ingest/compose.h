@@ -2,8 +2,8 @@
 #ifndef INGEST_COMPOSE_H
 #define INGEST_COMPOSE_H
 
+#include "ingest/delivery.h"
 #include "ingest/redact.h"
-#include "ingest/sources.h"
 
 /* From what came in and what was found out about it to the events that are stored. */
 
@@ -23,6 +23,7 @@ struct compose {
 	enum event_verified verified;
 	const char *key_id;
 	int64_t received_at_us; /* 0: now, and no header */
+	const struct relay *relay;
 };
 
 /* One event, or those of a batch, in a. Headers and claims are copied: when the wait for the commit

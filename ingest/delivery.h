@@ -2,8 +2,19 @@
 #ifndef INGEST_DELIVERY_H
 #define INGEST_DELIVERY_H
 
+#include "event/sign.h"
 #include "ingest/guard.h"
 #include "ingest/sources.h"
+
+/* A replay of another hooklog, to a source that trusts it: that one's signature stands for the
+ * provider's, and what it says about the event for what the provider would read. */
+struct relay {
+	bool given;
+	struct sign_relay what;
+	int64_t received_at_us;
+	enum event_origin origin;
+	unsigned char mac[SHA256_BYTES];
+};
 
 /* What a source's provider makes of one request, in the order of work: head, time, signature over
  * the raw body, and only then what the body says. No HTTP library, no store; one thread at a time.
@@ -13,6 +24,7 @@ struct delivery {
 	struct arena *arena;
 	struct event head; /* headers, query, content_type */
 	struct provider_claims claims;
+	struct relay relay;
 	/* The sender's test, which it never signs: to be answered with 200 and not stored. */
 	bool unsigned_ping;
 	struct provider_content content; /* after delivery_read_body */

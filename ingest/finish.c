@@ -30,7 +30,8 @@ fill_events(struct request *r, const char *key_id)
 		.body = { r->body, r->body_bytes },
 		.salt = r->in->salt,
 		.verified = r->source->allow_unsigned ? EVENT_VERIFIED_NONE : EVENT_VERIFIED_OK,
-		.key_id = key_id };
+		.key_id = key_id,
+		.relay = &r->delivery.relay };
 	compose_events(&c, r->arena, &r->events, &r->event_count);
 	if (r->delivery.content.is_batch)
 		r->results = arena_zalloc(r->arena, (r->event_count + 1) * sizeof *r->results);

@@ -23,6 +23,9 @@ check_plan(const struct source_plan *plan, struct err *e)
 		buf_free(&names);
 		return RC_INVALID;
 	}
+	if (plan->allow_unsigned && plan->trust_replays)
+		return err_set(e, RC_INVALID, SOURCE_ID,
+			"a source that trusts replays needs a secret: it would trust anybody");
 	if (plan->allow_unsigned && plan->secret.len > 0)
 		return err_set(e, RC_INVALID, SOURCE_ID,
 			"a source is either unsigned or has a secret, not both");
@@ -58,6 +61,8 @@ put_conf(const struct source_plan *plan, struct buf *out)
 	for (size_t i = 0; plan->options != NULL && i < plan->options->count; i++)
 		buf_printf(out, "%s = %s\n", plan->options->list[i].name,
 			plan->options->list[i].value);
+	if (plan->trust_replays)
+		buf_put_str(out, "trust_replays = true\n");
 	if (plan->allow_unsigned)
 		buf_put_str(out, "allow_unsigned = true\n");
 	else

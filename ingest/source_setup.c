@@ -37,7 +37,7 @@ unknown_key(const struct provider *provider, const char *name, struct err *e)
 		buf_printf(&keys, ", %s", o->name);
 	err_set(e, RC_INVALID, SOURCE_ID,
 		"%s: unknown key; a source has provider, secret_file, secret_credential, "
-		"secret_not_before, secret_not_after, allow_unsigned, disabled, body_bytes_max, "
+		"secret_not_before, secret_not_after, allow_unsigned, disabled, trust_replays, body_bytes_max, "
 		"requests_per_second_max, in_flight_bytes_max, silence_after_s%s",
 		name, buf_cstr(&keys));
 	buf_free(&keys);

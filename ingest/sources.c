@@ -27,6 +27,7 @@ struct sources {
 static const struct cfg_key source_keys[] = {
 	{ ROW("allow_unsigned", CFG_BOOL, allow_unsigned), .fallback = "false" },
 	{ ROW("disabled", CFG_BOOL, disabled), .fallback = "false" },
+	{ ROW("trust_replays", CFG_BOOL, trust_replays), .fallback = "false" },
 	{ ROW("body_bytes_max", CFG_U64, body_bytes_max), .fallback = "0",
 		.max = LIMIT_FORM_BODY_BYTES },
 	{ ROW("requests_per_second_max", CFG_U64, requests_per_second_max), .fallback = "0",
@@ -177,6 +178,9 @@ load_one(struct sources *s, struct source *source, const char *dir, bool lenient
 	if (source->secret_count > 0 && source->allow_unsigned)
 		return err_set(e, RC_INVALID, SOURCE_ID,
 			"%s: allow_unsigned = true and secret_file exclude each other", path);
+	if (source->trust_replays && source->allow_unsigned)
+		return err_set(e, RC_INVALID, SOURCE_ID,
+			"%s: trust_replays = true needs a secret: it would trust anybody", path);
 	return RC_OK;
 }
 

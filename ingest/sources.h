@@ -17,6 +17,8 @@
  *	secret_not_after = <time>         of the secret in the line above
  *	secret_credential = github        like secret_file, from $CREDENTIALS_DIRECTORY (systemd)
  *	allow_unsigned = true             instead of a secret: nothing is verified
+ *	trust_replays = true              another hooklog with the secret may say when and how an event
+ *	                                  first came
  *	disabled = true                   answered as if it did not exist
  *	body_bytes_max = 1MiB             limits of its own; 0: only those of all sources
  *	requests_per_second_max = 50
@@ -55,7 +57,7 @@ struct source {
 	const char *name;
 	const struct provider *provider;
 	const struct provider_setup *setup;
-	bool allow_unsigned, disabled;
+	bool allow_unsigned, disabled, trust_replays;
 	struct source_secret secrets[SOURCE_SECRETS_MAX];
 	size_t secret_count;
 	uint64_t body_bytes_max, requests_per_second_max, in_flight_bytes_max; /* 0: no limit */
@@ -145,7 +147,7 @@ uint64_t sources_stamp(const char *dir);
 struct source_plan {
 	const char *name, *provider;
 	struct bytes secret;
-	bool allow_unsigned;
+	bool allow_unsigned, trust_replays;
 	const struct source_pairs *options; /* of the provider, or NULL */
 };
 enum rc source_add(const char *dir, const struct source_plan *plan, struct arena *a,

@@ -165,7 +165,12 @@ post_may_send(const struct event_header *h)
 		/* Of an earlier replay. X-Hooklog-Log stays: the way the event went shows a longer
 		 * loop. */
 		"X-Hooklog-Replay",
-		"X-Hooklog-Delivery",
+		SIGN_RELAY_SIGNATURE,
+		SIGN_RELAY_RECEIVED,
+		SIGN_RELAY_ORIGIN,
+		SIGN_RELAY_EVENT,
+		SIGN_RELAY_DELIVERY,
+		SIGN_RELAY_HOOK,
 	};
 	static const char redacted[] = "redacted:";
 	size_t len = sizeof(redacted) - 1;

@@ -10,7 +10,7 @@ struct original {
 	struct post *post;
 	bool to_hooklog;
 	char received_at[CLOCK_TEXT_BYTES];
-	struct buf signature;
+	struct buf signature, relay;
 };
 
 static enum rc
@@ -19,6 +19,7 @@ original_close(void *state, bool complete UNUSED, struct err *e UNUSED)
 	struct original *t = state;
 	post_close(t->post);
 	buf_free(&t->signature);
+	buf_free(&t->relay);
 	free(t);
 	return RC_OK;
 }
@@ -28,6 +29,7 @@ original_open(void **state, const struct replay_target_options *options, struct 
 {
 	struct original *t = base_zalloc(sizeof(*t));
 	t->signature = buf_new(128);
+	t->relay = buf_new(128);
 	enum rc rc = post_open(&t->post, options, e);
 	if (rc != RC_OK)
 		(void)original_close(t, false, NULL);
@@ -59,6 +61,27 @@ add_missing(const struct event *ev, struct post_headers *h, const char *name, st
 		post_header(h, name, value);
 }
 
+/* What this log knows, and not what a header says that anybody may have sent. */
+static void
+vouch(struct original *t, const struct event *ev, struct post_headers *h)
+{
+	clock_format_us(ev->received_at_us, t->received_at);
+	const struct sign_relay relay = { .received_at = bytes_str(t->received_at),
+		.origin = bytes_str(event_origin_name(ev->origin)),
+		.event = ev->event,
+		.delivery = ev->delivery,
+		.hook = ev->hook,
+		.signed_at_s = clock_now_us() / 1000000 };
+	post_header(h, SIGN_RELAY_RECEIVED, relay.received_at);
+	post_header(h, SIGN_RELAY_ORIGIN, relay.origin);
+	post_header(h, SIGN_RELAY_EVENT, relay.event);
+	post_header(h, SIGN_RELAY_HOOK, relay.hook);
+	buf_clear(&t->relay);
+	if (post_secret(t->post).len > 0)
+		sign_relay(post_secret(t->post), &relay, ev->body, &t->relay);
+	post_header(h, SIGN_RELAY_SIGNATURE, buf_bytes(&t->relay));
+}
+
 static void
 make_headers(struct original *t, const struct event *const *events, struct post_headers *h)
 {
@@ -76,13 +99,9 @@ make_headers(struct original *t, const struct event *const *events, struct post_
 		add_missing(ev, h, "X-GitHub-Hook-ID", ev->hook);
 	}
 	post_own_headers(t->post, h, events, 1);
-	/* Of an event that came from another hooklog, the first receipt stays. */
-	if (t->to_hooklog && event_header_value(ev, "X-Hooklog-First-Received-At").data == NULL) {
-		clock_format_us(ev->received_at_us, t->received_at);
-		post_header(h, "X-Hooklog-First-Received-At", bytes_str(t->received_at));
-		post_header(h, "X-Hooklog-First-Origin", bytes_str(event_origin_name(ev->origin)));
-	}
 	struct bytes secret = post_secret(t->post);
+	if (t->to_hooklog)
+		vouch(t, ev, h);
 	if (secret.len > 0 && bytes_is(ev->provider, "gitlab")) {
 		post_header(h, "X-Gitlab-Token", secret);
 	} else if (secret.len > 0) {

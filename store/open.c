@@ -371,6 +371,7 @@ item_make(struct store *s, const struct event *ev, struct item **out, struct err
 	}
 	struct item *item = base_zalloc(sizeof *item);
 	memcpy(item->body_sha256, hashed.body_sha256, SHA256_BYTES);
+	item->relayed_at_us = ev->relayed_at_us;
 	item->has_key = index_key_of(ev, &item->key);
 	item->source_tag = source_tag(ev->source);
 	trainer_offer(s->trainer, buf_bytes(&envelope), ev->body);

@@ -48,7 +48,8 @@ typedef void (*store_done_fn)(const struct store_result *result, void *context);
 
 /* Hands ev to the writer, which commits whatever is queued as one transaction. Borrows ev and all it
  * points to until done was called; done is called exactly once when RC_OK is returned and never
- * otherwise. ev->seq, flags and received_at_us are ignored. Any thread.
+ * otherwise. ev->seq, flags and received_at_us are ignored; the event gets the time of its commit or, with
+ * relayed_at_us, that earlier one, but never one before that of the last event. Any thread.
  * Events without a delivery id are never duplicates of each other.
  * RC_FULL: the queue is full. RC_INVALID: envelope or body over the limits. RC_IO: the writer has
  * stopped after a failed sync or damage; the process must be restarted (store_failed). */

@@ -147,8 +147,10 @@ put_record(struct store *s, struct commit *c, struct item *item, uint64_t same_k
 {
 	unsigned char key[8];
 	struct packed *p = &item->packed;
+	/* Another log's time counts as far as it does not contradict this log's own. */
+	int64_t at_us = item->relayed_at_us > 0 && item->relayed_at_us < now_us ? item->relayed_at_us : now_us;
 	struct record_header h = { .codec = p->codec, .dict_id = p->dict == NULL ? 0 : dict_id(p->dict),
-		.seq = c->last_seq + 1, .received_at_us = now_us > c->last_at_us ? now_us : c->last_at_us,
+		.seq = c->last_seq + 1, .received_at_us = at_us > c->last_at_us ? at_us : c->last_at_us,
 		.flags = (uint16_t)(same_key_seq == 0 ? 0 : EVENT_FLAG_KEY_REUSED),
 		.same_key_seq = same_key_seq, .plain_bytes = p->plain_bytes, .envelope_bytes = p->envelope_bytes };
 	db_put_seq(key, h.seq);

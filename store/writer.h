@@ -15,6 +15,7 @@
 struct item {
 	struct item *next;
 	struct packed packed;
+	int64_t relayed_at_us; /* as in struct event */
 	bool has_key;
 	struct index_key key;
 	unsigned char body_sha256[SHA256_BYTES];

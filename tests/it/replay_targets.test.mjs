@@ -6,7 +6,7 @@ import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
 import { test, assert, program } from '../lib/harness.mjs';
-import { ndjson, run, runOk, start, startIngest, tempDir } from '../lib/hooklog.mjs';
+import { ndjson, run, runOk, startIngest, tempDir } from '../lib/hooklog.mjs';
 import { npmPackage } from '../lib/npm.mjs';
 
 const COUNT = 120;
@@ -198,44 +198,4 @@ test('a format the target cannot take is refused', async (t) => {
 		assert.match(result.stderr, /format/);
 	}
 	assert.equal(server.requests.length, 0);
-});
-
-// Point by point the same as the first log, whatever happens on the way.
-const KILLS = process.env.TEST_SOAK ? 50 : 8;
-test(`a second hooklog has the same events in the same order, after ${KILLS} kills`, { timeoutMs: 300000 }, async (t) => {
-	const { dir, events } = await filledLog();
-	const other = tempDir(t, 'other');
-	await runOk(['source', 'add', 'github', '--provider', 'github', '--data', other]);
-	const receiver = await startIngest(t, other);
-	const args = ['--target', `${receiver.url}/in/github`, '--format', 'hooklog', '--secret-file', path.join(other, 'sources/github.secret'), '--data', dir];
-	const rate = ['--rate', String(Math.ceil(COUNT / (KILLS * 0.02)))];
-	const first = start(t, ['replay', ...args, ...rate]);
-	const names = () => (fs.existsSync(path.join(dir, 'replay')) ? fs.readdirSync(path.join(dir, 'replay')).filter((f) => f !== 'audit.ndjson') : []);
-	const before = new Set(names());
-	let name;
-	while (!name) {
-		[name] = names().filter((n) => !before.has(n) && fs.existsSync(path.join(dir, 'replay', n, 'failed.ndjson')));
-		await new Promise((resolve) => setTimeout(resolve, 1));
-	}
-	await new Promise((resolve) => setTimeout(resolve, Math.random() * 30));
-	await first.kill();
-	let cut = 1;
-	for (let i = 1; i < KILLS; i++) {
-		const again = start(t, ['replay', '--resume', name, '--data', dir]);
-		await new Promise((resolve) => setTimeout(resolve, 4 + Math.random() * 40));
-		cut += again.ended ? 0 : 1;
-		await again.kill();
-	}
-	t.note(`${cut} kills came in time`);
-	await runOk(['replay', '--resume', name, '--data', dir]);
-	const copies = ndjson((await runOk(['replay', '--target', '-', '--data', other])).stdout);
-	assert.equal(copies.length, COUNT);
-	for (const [i, copy] of copies.entries()) {
-		assert.equal(copy.seq, i + 1);
-		for (const member of ['event', 'delivery', 'hook', 'body', 'body_sha256', 'content_type', 'source', 'provider'])
-			assert.equal(copy[member], events[i][member], `${member} of ${i + 1}`);
-		const header = (wanted) => copy.headers.find(([n]) => n.toLowerCase() === wanted)?.[1];
-		assert.equal(header('x-hooklog-first-received-at'), events[i].received_at);
-		assert.equal(header('x-hooklog-first-origin'), 'webhook');
-	}
 });
