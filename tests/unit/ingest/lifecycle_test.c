@@ -231,7 +231,7 @@ reload_takes_a_new_source(struct world *w)
 	const char *path;
 	static const char request[] = "POST /in/later HTTP/1.1\r\n" WORLD_HEAD "\r\n{}";
 	struct arena *a = arena_new(256);
-	const struct source_plan later = { "later", "github", { NULL, 0 }, true, NULL };
+	const struct source_plan later = { .name = "later", .provider = "github", .allow_unsigned = true };
 	assert_int_equal(world_status(w, request), 404);
 	assert_int_equal(source_add(w->sources_dir, &later, a, &path, &e), RC_OK);
 	bool changed = false;

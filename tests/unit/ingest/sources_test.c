@@ -175,7 +175,7 @@ added_sources_can_be_loaded(void **state)
 {
 	struct folder *f = *state;
 	const char *dir = arena_printf(f->arena, "%s/new/sources", f->path), *path;
-	struct source_plan plan = { "gh", "github", { NULL, 0 }, false, NULL };
+	struct source_plan plan = { .name = "gh", .provider = "github" };
 	struct sources *s = NULL;
 	struct stat st;
 	struct err e;

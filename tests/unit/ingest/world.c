@@ -35,8 +35,8 @@ world_new(enum ingest_threading threading)
 	assert_non_null(mkdtemp(w->dir));
 	snprintf(w->sources_dir, sizeof w->sources_dir, "%s/sources", w->dir);
 	snprintf(w->salt_file, sizeof w->salt_file, "%s/salt", w->dir);
-	const struct source_plan gh = { "gh", "github", bytes_str(WORLD_SECRET), false, NULL };
-	const struct source_plan open = { "open", "github", { NULL, 0 }, true, NULL };
+	const struct source_plan gh = { .name = "gh", .provider = "github", .secret = bytes_str(WORLD_SECRET) };
+	const struct source_plan open = { .name = "open", .provider = "github", .allow_unsigned = true };
 	assert_int_equal(source_add(w->sources_dir, &gh, a, &path, &e), RC_OK);
 	assert_int_equal(source_add(w->sources_dir, &open, a, &path, &e), RC_OK);
 	arena_free(a);
