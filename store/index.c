@@ -11,14 +11,17 @@
 #include "store/dir.h"
 #include "store/keytab.h"
 
-/* Records kept in memory before they are written out: some megabytes, and what a start after a kill
+/* Records kept in memory before they are written out: ten megabytes, and what a start after a kill
  * has to read again. More in one go means fewer writes of the same pages. */
-#define FLUSH_RECORDS 32768
+#define FLUSH_RECORDS 131072
 #define FLUSH_EVERY_MS 10000
 /* How long a failed write of the index waits before the next try. */
 #define RETRY_S 10
 /* The writer waits for the thread rather than let its memory grow past this. */
-#define TAIL_RECORDS_MAX ((size_t)1 << 20)
+#define TAIL_RECORDS_MAX ((size_t)1 << 18)
+/* Keys one transaction adds. In a large index each lies on a page of its own, which LMDB copies and keeps in
+ * memory until the commit, and after it for the next one. */
+#define TXN_KEYS 4096
 
 /* What the index does not hold yet. */
 struct tail {
@@ -78,18 +81,10 @@ by_key(const void *a, const void *b)
 	return memcmp(x->key.bytes, y->key.bytes, INDEX_KEY_BYTES);
 }
 
-/* One transaction that adds what is committed of t and moves the covered range on. Sorted, neighbours
- * share pages. */
-static enum rc
-write_tail(struct index *ix, const struct tail *t, bool clean, struct err *e)
+static int
+put_keys(struct index *ix, MDB_txn *txn, const struct keytab_row *rows, size_t count)
 {
-	MDB_txn *txn = NULL;
-	size_t count = t->committed_keys;
-	struct keytab_row *rows = base_alloc((count + 1) * sizeof *rows);
-	if (count > 0)
-		memcpy(rows, t->keys.rows, count * sizeof *rows);
-	qsort(rows, count, sizeof *rows, by_key);
-	int code = mdb_txn_begin(ix->env, NULL, 0, &txn);
+	int code = 0;
 	for (size_t i = 0; code == 0 && i < count; i++) {
 		unsigned char value[INDEX_VALUE_BYTES];
 		db_put_seq(value, rows[i].entry.seq);
@@ -97,16 +92,36 @@ write_tail(struct index *ix, const struct tail *t, bool clean, struct err *e)
 		code = put(txn, ix->keys, (struct bytes){ rows[i].key.bytes, INDEX_KEY_BYTES },
 			(struct bytes){ value, sizeof value });
 	}
-	if (code == 0)
-		code = source_tail_write(&t->sources, t->committed_records, txn, ix->sources);
-	if (code == 0)
-		code = put_cover(ix, txn, &t->cover, clean);
-	if (code == 0) {
-		code = mdb_txn_commit(txn);
-		txn = NULL;
-	}
-	if (txn != NULL)
-		mdb_txn_abort(txn);
+	return code;
+}
+
+/* Adds what is committed of t, in several transactions; the last one moves the covered range on, so that what
+ * an interruption leaves is only added once more. Sorted, neighbours share pages. */
+static enum rc
+write_tail(struct index *ix, const struct tail *t, bool clean, struct err *e)
+{
+	size_t count = t->committed_keys, done = 0;
+	struct keytab_row *rows = base_alloc((count + 1) * sizeof *rows);
+	if (count > 0)
+		memcpy(rows, t->keys.rows, count * sizeof *rows);
+	qsort(rows, count, sizeof *rows, by_key);
+	int code;
+	do {
+		MDB_txn *txn = NULL;
+		size_t n = count - done < TXN_KEYS ? count - done : TXN_KEYS;
+		code = mdb_txn_begin(ix->env, NULL, 0, &txn);
+		if (code == 0)
+			code = put_keys(ix, txn, rows + done, n);
+		done += n;
+		if (code == 0 && done == count)
+			code = source_tail_write(&t->sources, t->committed_records, txn, ix->sources);
+		if (code == 0 && done == count)
+			code = put_cover(ix, txn, &t->cover, clean);
+		if (code == 0)
+			code = mdb_txn_commit(txn);
+		else if (txn != NULL)
+			mdb_txn_abort(txn);
+	} while (code == 0 && done < count);
 	free(rows);
 	return code == 0 ? RC_OK : db_err(e, code, "write %s", ix->path);
 }
@@ -330,14 +345,15 @@ looks_sound(const struct index *ix, uint64_t log_last_seq)
 		return false;
 	if (!meta_is(txn, meta, INDEX_META_FORMAT, bytes_str(INDEX_FORMAT)) ||
 		!meta_is(txn, meta, INDEX_META_LOG_ID, (struct bytes){ ix->log_id, STORE_LOG_ID_BYTES }) ||
-		!index_read_cover(txn, meta, &cover) || cover.last_seq > log_last_seq)
+		!index_read_cover(txn, meta, &cover) || cover.last_seq > cover.last_seq)
 		return false;
 	if (meta_is(txn, meta, INDEX_META_CLEAN, bytes_str("1")))
 		return true;
 	int code = mdb_cursor_open(txn, keys, &cursor);
 	while (code == 0 && (code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
 		uint64_t seq = v.mv_size == INDEX_VALUE_BYTES ? db_get_seq(v.mv_data) : 0;
-		if (k.mv_size != INDEX_KEY_BYTES || seq == 0 || seq > cover.last_seq)
+		/* Keys of records behind the covered range are what an interrupted write_tail leaves. */
+		if (k.mv_size != INDEX_KEY_BYTES || seq == 0 || seq > log_last_seq)
 			return false;
 	}
 	if (code == MDB_NOTFOUND)

@@ -304,9 +304,10 @@ a_delivery_is_found_by_its_id(void **state)
 	helper_remove(dir);
 }
 
-/* Runs change on the database of sources, in a process of its own. */
+/* Runs change on a database of the index, in a process of its own. */
 static void
-change_sources(const char *dir, bool (*change)(MDB_cursor *cursor, MDB_val *key, MDB_val *value))
+change_index(const char *dir, const char *database,
+	bool (*change)(MDB_cursor *cursor, MDB_val *key, MDB_val *value))
 {
 	pid_t child = fork();
 	assert_true(child >= 0);
@@ -321,7 +322,7 @@ change_sources(const char *dir, bool (*change)(MDB_cursor *cursor, MDB_val *key,
 		snprintf(path, sizeof path, "%s/index.mdb", dir);
 		bool ok = db_open(path, DB_WRITE, &env, &e) == RC_OK &&
 			mdb_txn_begin(env, NULL, 0, &txn) == 0 &&
-			mdb_dbi_open(txn, INDEX_SOURCES, 0, &dbi) == 0 &&
+			mdb_dbi_open(txn, database, 0, &dbi) == 0 &&
 			mdb_cursor_open(txn, dbi, &cursor) == 0 &&
 			mdb_cursor_get(cursor, &k, &v, MDB_FIRST) == 0 && change(cursor, &k, &v);
 		mdb_cursor_close(cursor);
@@ -365,6 +366,54 @@ invent(MDB_cursor *cursor, MDB_val *key, MDB_val *value)
 	return code == 0;
 }
 
+static bool
+put_meta(MDB_cursor *cursor, const char *name, struct bytes value)
+{
+	MDB_val k = db_val(bytes_str(name)), v = db_val(value);
+	return mdb_cursor_put(cursor, &k, &v, 0) == 0;
+}
+
+/* As a kill leaves it that came after the keys and before the last transaction of a write. */
+static bool
+uncover(MDB_cursor *cursor, MDB_val *key, MDB_val *value)
+{
+	static const unsigned char none[8];
+	(void)key;
+	(void)value;
+	return put_meta(cursor, INDEX_META_LAST, (struct bytes){ none, sizeof none }) &&
+		put_meta(cursor, INDEX_META_CLEAN, bytes_str("0")) &&
+		put_meta(cursor, "kept", bytes_str("1"));
+}
+
+static bool
+was_kept(MDB_cursor *cursor, MDB_val *key, MDB_val *value)
+{
+	*key = db_val(bytes_str("kept"));
+	return mdb_cursor_get(cursor, key, value, MDB_SET) == 0;
+}
+
+static void
+a_half_written_index_is_completed(void **state)
+{
+	(void)state;
+	char *dir = helper_dir();
+	struct store *s = helper_open(dir);
+	fill(s, 1, 5004);
+	store_close(s);
+	change_index(dir, INDEX_META, uncover);
+	s = helper_open(dir);
+	struct event ev = helper_event("Id-4711", bytes_str("{}"));
+	ev.source = bytes_str(source_of(4711));
+	struct store_result again = store_append(s, &ev);
+	assert_true(again.rc == RC_OK && again.duplicate);
+	assert_int_equal(again.seq, 4711);
+	store_close(s);
+	change_index(dir, INDEX_META, was_kept);
+	check_all_sources(dir);
+	assert_verifies(dir);
+	helper_remove(dir);
+}
+
 static void
 verify_finds(bool (*change)(MDB_cursor *cursor, MDB_val *key, MDB_val *value))
 {
@@ -376,7 +425,7 @@ verify_finds(bool (*change)(MDB_cursor *cursor, MDB_val *key, MDB_val *value))
 		helper_append(s, "", "x");
 	store_close(s);
 	assert_verifies(dir);
-	change_sources(dir, change);
+	change_index(dir, INDEX_SOURCES, change);
 	const struct store_verify_options options = { .dir = dir };
 	assert_int_equal(store_verify_parallel(&options, &report, &e), RC_CORRUPT);
 	if (change == flip) {
@@ -507,6 +556,7 @@ main(void)
 		cmocka_unit_test(a_start_after_a_kill_completes_it),
 		cmocka_unit_test(what_it_does_not_cover_is_read),
 		cmocka_unit_test(a_delivery_is_found_by_its_id),
+		cmocka_unit_test(a_half_written_index_is_completed),
 		cmocka_unit_test(verify_notices_a_wrong_index_of_sources),
 		cmocka_unit_test(an_index_of_another_history_is_not_used),
 		cmocka_unit_test(what_came_before_it_is_read),
