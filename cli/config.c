@@ -77,6 +77,10 @@ const struct cfg_key config_keys[] = {
 			"variables (PGHOST, PGSERVICE, ...)." },
 	{ ROW("projector.dir", CFG_STRING, projector_dir), .fallback = "",
 		.help = "Folder of projection files used beside the built-in ones. Empty: none." },
+	{ ROW("projector.hosts", CFG_STRING, projector_hosts), .fallback = "",
+		.help = "Sources of other servers than github.com, as SOURCE=HOST with commas between: "
+			"ghe=ghe.acme.com. What they send goes to tables of their own, in the schema "
+			"gh_ghe_acme_com. A change needs a rebuild." },
 	{ ROW("projector.batch_events_max", CFG_U64, projector_batch_events_max), .fallback = "4000",
 		.min = 1, .max = 100000, .help = "Events applied to the tables in one transaction." },
 	{ ROW("projector.batch_bytes_max", CFG_U64, projector_batch_bytes_max), .fallback = "32MiB",

@@ -31,6 +31,7 @@ struct config {
 	uint64_t store_free_bytes_min;
 	const char *postgres_url;
 	const char *projector_dir;
+	const char *projector_hosts;
 	uint64_t projector_batch_events_max;
 	uint64_t projector_batch_bytes_max;
 	uint64_t projector_memory_bytes_max;

@@ -174,6 +174,7 @@ services_projector(const struct config *c, struct store_reader *r, struct arena 
 		.unreachable_hint = config_names_postgres(c) ? NULL
 			: "no database is configured, so it is that of `hooklog up`: is that running",
 		.definitions_dir = c->projector_dir,
+		.hosts = c->projector_hosts,
 		.batch_events_max = c->projector_batch_events_max,
 		.batch_bytes_max = c->projector_batch_bytes_max,
 		.memory_bytes_max = c->projector_memory_bytes_max,

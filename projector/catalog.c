@@ -129,13 +129,46 @@ check_distinct(const struct definition *one, const struct definition *other, str
 	return RC_OK;
 }
 
+/* The definitions again for each host. */
+static enum rc
+add_hosts(struct catalog *c, struct arena *a, struct err *e)
+{
+	size_t plain = c->count;
+	enum rc rc = RC_OK;
+	for (size_t h = 0; h < c->hosts.count && rc == RC_OK; h++) {
+		const struct host *host = &c->hosts.list[h];
+		for (size_t i = 0; i < plain && rc == RC_OK && !hosts_is_repeated(&c->hosts, h); i++) {
+			const struct definition *of = &c->definitions[i];
+			struct definition *d = &c->definitions[c->count];
+			if (strcmp(of->provider, "*") == 0)
+				continue;
+			rc = definition_parse(of->file, hosts_rename(host, of, a), a, d, e);
+			const char *dot = strchr(of->view, '.');
+			d->view = arena_printf(a, "%.*s_%s%s", (int)(dot - of->view), of->view, host->slug, dot);
+			d->provider = arena_printf(a, "%s@%s", of->provider, host->slug);
+			c->count++;
+			for (size_t k = 0; rc == RC_OK && k + 1 < c->count; k++)
+				rc = check_distinct(&c->definitions[k], d, e);
+			if (rc == RC_OK)
+				rc = compile(c, d, a, e);
+		}
+	}
+	return rc;
+}
+
 enum rc
 catalog_load(struct catalog *c, const char *dir, struct arena *a, struct err *e)
+{
+	return catalog_load_hosts(c, dir, "", a, e);
+}
+
+enum rc
+catalog_load_hosts(struct catalog *c, const char *dir, const char *hosts, struct arena *a, struct err *e)
 {
 	struct files *files = arena_alloc(a, sizeof *files);
 	files->count = 0;
 	*c = (struct catalog){ .paths = jpath_set_new() };
-	enum rc rc = RC_OK;
+	enum rc rc = hosts_parse(&c->hosts, hosts, a, e);
 	for (size_t i = 0; i < sql_file_count && rc == RC_OK; i++) {
 		if (strncmp(sql_files[i].path, "sql/projections/", 16) == 0)
 			rc = add_file(files, sql_files[i].path, sql_files[i].text, e);
@@ -143,9 +176,10 @@ catalog_load(struct catalog *c, const char *dir, struct arena *a, struct err *e)
 	if (rc == RC_OK && dir[0] != '\0')
 		rc = add_folder(files, dir, a, e);
 	qsort(files->list, files->count, sizeof files->list[0], by_name);
-	c->definitions = arena_alloc(a, (files->count + 1) * sizeof *c->definitions);
+	c->definitions = arena_alloc(a, (files->count + 1) * (c->hosts.count + 1) * sizeof *c->definitions);
 	struct bytes *parts = arena_alloc(a, (2 * files->count + 1) * sizeof *parts);
-	parts[0] = bytes_str(LAYOUT_VERSION);
+	/* Without hosts the hash is what it was before there were any. */
+	parts[0] = bytes_str(c->hosts.count == 0 ? LAYOUT_VERSION : arena_printf(a, "%s hosts %s", LAYOUT_VERSION, hosts));
 	for (size_t i = 0; i < files->count && rc == RC_OK; i++) {
 		struct definition *d = &c->definitions[c->count++];
 		rc = definition_parse(files->list[i].path, files->list[i].text, a, d, e);
@@ -156,6 +190,8 @@ catalog_load(struct catalog *c, const char *dir, struct arena *a, struct err *e)
 		if (rc == RC_OK)
 			rc = compile(c, d, a, e);
 	}
+	if (rc == RC_OK)
+		rc = add_hosts(c, a, e);
 	if (rc == RC_OK) {
 		plan_make(&c->plan, c->definitions, c->count, a);
 		crypto_sha256_parts(parts, 2 * files->count + 1, c->hash);

@@ -69,6 +69,7 @@ enum envelope_field {
 	ENVELOPE_ORIGIN,
 	ENVELOPE_BYTES,
 	ENVELOPE_PARKED,
+	ENVELOPE_HOST,     /* of the forge, as configured for the source */
 	ENVELOPE_POSITION, /* of the element in the rows' array, from 0 */
 };
 

@@ -113,7 +113,7 @@ projector_explain(const struct projector_options *o, const struct projector_expl
 	enum rc rc = session_look(&s, o, e);
 	if (rc == RC_OK)
 		rc = session_check_definitions(&s, e);
-	for (size_t i = 0; rc == RC_OK && i < s.catalog.count; i++) {
+	for (size_t i = 0; rc == RC_OK && d == NULL && i < s.catalog.count; i++) {
 		const struct definition *one = &s.catalog.definitions[i];
 		if (strcmp(one->view, options->table) == 0 || strcmp(one->table, options->table) == 0)
 			d = one;

@@ -69,7 +69,7 @@ static enum rc
 envelope_parse(const char *name, struct operand *out, struct err *e)
 {
 	static const char *const names[] = { "seq", "received_at", "source", "provider", "event",
-		"delivery", "hook", "origin", "bytes", "parked", "position" };
+		"delivery", "hook", "origin", "bytes", "parked", "host", "position" };
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		if (strcmp(name, names[i]) == 0) {
 			out->field = (enum envelope_field)i;
@@ -78,7 +78,7 @@ envelope_parse(const char *name, struct operand *out, struct err *e)
 	}
 	return err_set(e, RC_INVALID, "config.projection",
 		"unknown envelope field @%s; known are seq, received_at, source, provider, event, delivery, "
-		"hook, origin, bytes, parked, position", name);
+		"hook, origin, bytes, parked, host, position", name);
 }
 
 /* array[].member */

@@ -313,9 +313,10 @@ refusal(const struct fold_refused *r, uint64_t seq)
 static void
 fold_event(struct folder *f, const struct store_record *record)
 {
-	const struct plan_entry *plan =
-		plan_find(&f->catalog->plan, record->event.provider, record->event.event);
-	struct scope s = { .record = record, .a = f->a };
+	const struct host *host = hosts_find(&f->catalog->hosts, record->event.source);
+	const struct plan_entry *plan = plan_find(&f->catalog->plan,
+		hosts_provider(host, record->event.provider, f->a), record->event.event);
+	struct scope s = { .record = record, .host = host == NULL ? NULL : host->name, .a = f->a };
 	struct bytes json;
 	struct err e;
 	const char *reason = refusal(f->refused, record->event.seq);

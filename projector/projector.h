@@ -11,6 +11,7 @@ struct projector_options {
 	const char *conninfo;        /* libpq connection string; "" for the PG* environment */
 	const char *unreachable_hint; /* what to say besides when nothing answers there, or NULL */
 	const char *definitions_dir; /* the operator's projections; "" for none */
+	const char *hosts;           /* "SOURCE=HOST, ...": sources whose events go to tables of their own; may be NULL */
 	size_t batch_events_max;
 	size_t batch_bytes_max;
 	size_t memory_bytes_max;     /* of a fold of the whole log; 0: 1 GiB */
@@ -136,7 +137,7 @@ struct projector_verify_report {
 	uint64_t seq;
 	uint64_t differences; /* rows */
 	size_t passes;        /* over the log */
-	struct projector_verify_table tables[256];
+	struct projector_verify_table tables[1024];
 	size_t table_count;
 };
 

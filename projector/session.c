@@ -12,7 +12,8 @@ session_open(struct session *s, const struct projector_options *o, struct err *e
 	*s = (struct session){ .o = o };
 	s->names = arena_new(256 * 1024);
 	s->read = arena_new(1024 * 1024);
-	enum rc rc = catalog_load(&s->catalog, o->definitions_dir, s->names, e);
+	enum rc rc = catalog_load_hosts(&s->catalog, o->definitions_dir, o->hosts == NULL ? "" : o->hosts, s->names,
+		e);
 	s->applier = (struct applier){ .catalog = &s->catalog, .generation = &s->generation,
 		.arena = arena_new(1024 * 1024) };
 	return rc;

@@ -95,6 +95,11 @@ envelope_input(const struct scope *s, enum envelope_field field)
 	case ENVELOPE_POSITION:
 		in.integer = (int64_t)s->position;
 		return in;
+	case ENVELOPE_HOST:
+		if (s->host == NULL)
+			return (struct input){ .kind = INPUT_NULL };
+		in.text = bytes_str(s->host);
+		break;
 	case ENVELOPE_SOURCE:
 		in.text = ev->source;
 		break;

@@ -11,6 +11,7 @@ struct scope {
 	const struct store_record *record;
 	const struct jpath_doc *doc; /* NULL: the payload is not JSON; only the envelope counts */
 	const struct rows_line *rows;
+	const char *host; /* of the forge, as configured for the source; NULL: none is */
 	size_t position; /* of the row in the rows' array */
 	bool parked;
 	struct arena *a;

@@ -11,6 +11,7 @@ create table events (
 	occurred_at     timestamptz, -- = head_commit.timestamp | review.submitted_at | comment.updated_at | workflow_job.completed_at | workflow_job.started_at | workflow_run.updated_at | check_run.completed_at | check_run.started_at | check_suite.updated_at | deployment_status.updated_at | deployment.updated_at | release.published_at | pull_request.updated_at | issue.updated_at | discussion.updated_at | starred_at | repository.updated_at -- best time that the payload gives for what happened
 	provider        text not null, -- = @provider -- kind of sender, such as github
 	source          text not null, -- = @source -- endpoint it came in by
+	host            text, -- = @host -- server it came from, as projector.hosts names it; null: github.com, or the only one
 	delivery        text, -- = @delivery -- the sender's id of the delivery
 	hook            text, -- = @hook -- the sender's id of the webhook
 	event           text not null, -- = @event -- type, such as pull_request
