@@ -2,10 +2,19 @@
 #include "base/clock.h"
 #include "broker/kafka.h"
 
-/* A member of a consumer group that commits offsets itself, after what they stand for is kept. */
+/* Takes all partitions of a topic and commits offsets under the name of a group, after what they
+ * stand for is kept. Partitions are not shared with other members of the group: one log is one
+ * consumer, and a second process would only find what the first has stored. So nothing waits for
+ * a group to agree, and no partition is taken away in the middle of a batch. */
 
 #define GROUP_DEFAULT "hooklog"
 #define COMMIT_TRIES 3
+#define METADATA_MS 5000
+/* Until the end of each partition was seen once, nothing coming does not mean that there is
+ * nothing; but after so long it does. */
+#define FIRST_LOOK_MS 10000
+/* How often a topic without news is looked at for new partitions. */
+#define PARTITIONS_EVERY_MS 60000
 
 struct kafka_consumer {
 	struct broker_consumer base;
@@ -13,6 +22,9 @@ struct kafka_consumer {
 	rd_kafka_t *client;
 	const char *servers, *topic;
 	rd_kafka_topic_partition_list_t *next; /* of each partition taken from */
+	int partitions;
+	bool *ended; /* of each: its end was seen */
+	int64_t opened_ms, looked_ms;
 	enum rc rc;
 	struct err err;
 	struct kafka_trouble trouble;
@@ -43,6 +55,7 @@ kafka_consumer_close(struct broker_consumer *base)
 		(void)rd_kafka_consumer_close(c->client);
 		rd_kafka_destroy(c->client);
 	}
+	free(c->ended);
 	if (c->next != NULL)
 		rd_kafka_topic_partition_list_destroy(c->next);
 	arena_free(c->arena);
@@ -50,16 +63,54 @@ kafka_consumer_close(struct broker_consumer *base)
 }
 
 static enum rc
-subscribe(struct kafka_consumer *c, struct err *e)
+count_partitions(struct kafka_consumer *c, int *count, struct err *e)
 {
-	rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
-	(void)rd_kafka_topic_partition_list_add(topics, c->topic, RD_KAFKA_PARTITION_UA);
-	(void)rd_kafka_poll_set_consumer(c->client);
-	rd_kafka_resp_err_t code = rd_kafka_subscribe(c->client, topics);
-	rd_kafka_topic_partition_list_destroy(topics);
-	return code == RD_KAFKA_RESP_ERR_NO_ERROR
-		       ? RC_OK
-		       : kafka_fail("subscribe", c->servers, code, c->trouble.text, e);
+	const struct rd_kafka_metadata *meta = NULL;
+	rd_kafka_topic_t *topic = rd_kafka_topic_new(c->client, c->topic, NULL);
+	if (topic == NULL)
+		return kafka_fail("name the topic", c->servers, rd_kafka_last_error(), "", e);
+	rd_kafka_resp_err_t code = rd_kafka_metadata(c->client, 0, topic, &meta, METADATA_MS);
+	(void)rd_kafka_poll(c->client, 0);
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR && meta->topic_cnt == 1)
+		code = meta->topics[0].err;
+	enum rc rc = RC_OK;
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+		*count = meta->topics[0].partition_cnt;
+	else if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+		 code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
+		rc = err_set(e, RC_DENIED, "broker.refused",
+			"there is no topic %s at %s; topics are made by whoever runs the broker",
+			c->topic, c->servers);
+	else if (c->rc != RC_OK) /* why nobody answered */
+		rc = c->rc, *e = c->err;
+	else
+		rc = kafka_fail("connect", c->servers, code, c->trouble.text, e);
+	rd_kafka_metadata_destroy(meta);
+	rd_kafka_topic_destroy(topic);
+	return rc;
+}
+
+/* Takes all partitions from where the group has committed. Only while nothing is under way. */
+static enum rc
+assign(struct kafka_consumer *c, struct err *e)
+{
+	int count = 0;
+	enum rc rc = count_partitions(c, &count, e);
+	c->looked_ms = clock_monotonic_ms();
+	if (rc != RC_OK || count == c->partitions)
+		return rc;
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
+	for (int i = 0; i < count; i++)
+		rd_kafka_topic_partition_list_add(list, c->topic, i)->offset =
+			RD_KAFKA_OFFSET_STORED;
+	rd_kafka_resp_err_t code = rd_kafka_assign(c->client, list);
+	rd_kafka_topic_partition_list_destroy(list);
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return kafka_fail("take the partitions", c->servers, code, c->trouble.text, e);
+	free(c->ended);
+	c->ended = base_zalloc((size_t)count * sizeof(*c->ended) + 1);
+	c->partitions = count;
+	return RC_OK;
 }
 
 enum rc
@@ -69,6 +120,7 @@ kafka_consumer_open(struct broker_consumer **out, const char *spec, struct err *
 	char said[256] = "";
 	rd_kafka_conf_t *conf = NULL;
 	c->base.kind = &broker_kafka;
+	c->opened_ms = clock_monotonic_ms();
 	c->arena = arena_new(1024);
 	c->servers = broker_servers(spec, c->arena);
 	c->topic = broker_path(spec, c->arena);
@@ -82,7 +134,8 @@ kafka_consumer_open(struct broker_consumer **out, const char *spec, struct err *
 		{ "log_level", "0" },
 	};
 	const struct kafka_setting must[] = { { "enable.auto.commit", "false" },
-		{ "enable.auto.offset.store", "false" }, { "group.id", group } };
+		{ "enable.auto.offset.store", "false" }, { "enable.partition.eof", "true" },
+		{ "group.id", group } };
 	enum rc rc = kafka_settings(&conf, spec, usual, COUNT_OF(usual), must,
 		group == NULL ? COUNT_OF(must) - 1 : COUNT_OF(must), c->arena, e);
 	if (rc == RC_OK) {
@@ -94,8 +147,10 @@ kafka_consumer_open(struct broker_consumer **out, const char *spec, struct err *
 			rc = err_set(e, RC_INVALID, "config.invalid", "Kafka: %s", said);
 		}
 	}
-	if (rc == RC_OK)
-		rc = subscribe(c, e);
+	if (rc == RC_OK) {
+		(void)rd_kafka_poll_set_consumer(c->client);
+		rc = assign(c, e);
+	}
 	if (rc != RC_OK)
 		kafka_consumer_close(&c->base);
 	else
@@ -146,16 +201,24 @@ judge(struct kafka_consumer *c, const rd_kafka_message_t *m, struct err *e)
 {
 	switch (m->err) {
 	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+		if (m->partition >= 0 && m->partition < c->partitions)
+			c->ended[m->partition] = true;
+		return RC_OK;
 	case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
 		return RC_OK;
-	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-		return err_set(e, RC_DENIED, "broker.refused",
-			"there is no topic %s at %s; topics are made by whoever runs the broker",
-			c->topic, c->servers);
 	default:
 		return kafka_fail("take messages", c->servers, m->err, rd_kafka_message_errstr(m), e);
 	}
+}
+
+/* Whether what there was at the start was seen. */
+static bool
+looked_at_all(const struct kafka_consumer *c)
+{
+	bool all = true;
+	for (int i = 0; i < c->partitions; i++)
+		all = all && c->ended[i];
+	return all || clock_monotonic_ms() - c->opened_ms > FIRST_LOOK_MS;
 }
 
 enum rc
@@ -168,12 +231,16 @@ kafka_take(struct broker_consumer *base, size_t max, int64_t wait_ms, struct are
 	enum rc rc = RC_OK;
 	*count = 0;
 	*messages = list;
-	while (rc == RC_OK && *count < max) {
+	while (rc == RC_OK && c->rc == RC_OK && *count < max) {
 		int64_t left_ms = end_ms - clock_monotonic_ms();
 		left_ms = *count > 0 || left_ms < 0 ? 0 : left_ms;
 		rd_kafka_message_t *m = rd_kafka_consumer_poll(c->client, (int)left_ms);
-		if (m == NULL)
+		if (m == NULL && *count == 0 && !looked_at_all(c))
+			end_ms = clock_monotonic_ms() + 200;
+		else if (m == NULL)
 			break;
+		if (m == NULL)
+			continue;
 		if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
 			rc = judge(c, m, e);
 		} else {
@@ -184,6 +251,8 @@ kafka_take(struct broker_consumer *base, size_t max, int64_t wait_ms, struct are
 	}
 	if (rc == RC_OK && *count == 0 && c->rc != RC_OK)
 		rc = c->rc, *e = c->err;
+	if (rc == RC_OK && *count == 0 && clock_monotonic_ms() - c->looked_ms > PARTITIONS_EVERY_MS)
+		rc = assign(c, e);
 	return rc;
 }
 

@@ -98,13 +98,27 @@ read_headers(natsMsg *msg, struct arena *a, struct broker_received *m)
 	int count = 0;
 	if (natsMsgHeader_Keys(msg, &names, &count) != NATS_OK)
 		return;
-	struct broker_header *headers = arena_alloc(a, ((size_t)count + 1) * sizeof(*headers));
+	struct broker_header *headers = NULL;
+	size_t capacity = 0;
 	for (int i = 0; i < count; i++) {
-		const char *value = "";
-		(void)natsMsgHeader_Get(msg, names[i], &value);
-		headers[m->header_count++] = (struct broker_header){
-			arena_string(a, bytes_str(names[i])), arena_string(a, bytes_str(value))
-		};
+		const char **values = NULL;
+		int n = 0;
+		if (natsMsgHeader_Values(msg, names[i], &values, &n) != NATS_OK)
+			continue;
+		for (int k = 0; k < n; k++) {
+			if (m->header_count == capacity) {
+				capacity = capacity == 0 ? 32 : 2 * capacity;
+				struct broker_header *grown = arena_alloc(a, capacity * sizeof(*grown));
+				if (m->header_count > 0)
+					memcpy(grown, headers, m->header_count * sizeof(*grown));
+				headers = grown;
+			}
+			headers[m->header_count++] = (struct broker_header){
+				arena_string(a, bytes_str(names[i])),
+				arena_string(a, bytes_str(values[k]))
+			};
+		}
+		free((void *)(uintptr_t)values);
 	}
 	m->headers = headers;
 	free(names);

@@ -10,6 +10,11 @@
  *
  * Answers come to an inbox of our own, under the place of the message. */
 
+/* A stream takes no more of headers (nats-server, "header size exceeds maximum"). */
+#define HEADER_BYTES_MAX 65535
+/* At most, of Nats-Msg-Id and the like. */
+#define OWN_HEADER_BYTES ((size_t)512)
+
 struct nats_publisher {
 	struct broker_publisher base;
 	struct nats_link link;
@@ -211,9 +216,13 @@ enum rc
 nats_publish(struct broker_publisher *base, const struct broker_message *m, struct err *e)
 {
 	struct nats_publisher *p = (struct nats_publisher *)base;
-	size_t bytes = m->body.len + strlen(m->subject) + 256;
+	size_t header_bytes = OWN_HEADER_BYTES;
 	for (size_t i = 0; i < m->header_count; i++)
-		bytes += strlen(m->headers[i].name) + strlen(m->headers[i].value) + 4;
+		header_bytes += strlen(m->headers[i].name) + strlen(m->headers[i].value) + 4;
+	size_t bytes = m->body.len + header_bytes;
+	if (header_bytes > HEADER_BYTES_MAX)
+		return err_set(e, RC_INVALID, NULL, "NATS takes headers of %d bytes at most",
+			HEADER_BYTES_MAX);
 	if (bytes > p->body_max)
 		return err_set(e, RC_INVALID, NULL, "NATS takes messages of %zu bytes at most",
 			p->body_max);

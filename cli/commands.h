@@ -9,6 +9,7 @@
 #define COMMANDS(X)                                                                                \
 	X(config_check)                                                                            \
 	X(config_show)                                                                             \
+	X(consume)                                                                                 \
 	X(docs_cli)                                                                                \
 	X(docs_config)                                                                             \
 	X(docs_schema)                                                                             \

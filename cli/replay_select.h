@@ -12,7 +12,7 @@
 		{ "provider", CLI_STRING, "NAMES", "of one of these providers" },                  \
 		{ "origin", CLI_STRING, "NAMES",                                                   \
 			"that came in one of these ways: webhook, backfill, poll, reconcile, "     \
-			"import" },                                                                \
+			"import, broker" },                                                                \
 		{ "event", CLI_STRING, "NAMES",                                                    \
 			"of one of these types; pull_request.closed names an action too" },        \
 		{ "action", CLI_STRING, "NAMES", "whose payload names one of these actions" },     \

@@ -379,6 +379,7 @@ event_origin_name(enum event_origin origin)
 		[EVENT_ORIGIN_IMPORT] = "import",
 		[EVENT_ORIGIN_REPLAY] = "replay",
 		[EVENT_ORIGIN_OPERATOR] = "operator",
+		[EVENT_ORIGIN_BROKER] = "broker",
 	};
 	ASSERT((size_t)origin < COUNT_OF(names));
 	return names[origin];

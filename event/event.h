@@ -18,7 +18,8 @@ enum event_origin {
 	EVENT_ORIGIN_IMPORT = 4,
 	EVENT_ORIGIN_REPLAY = 5,
 	EVENT_ORIGIN_OPERATOR = 6, /* written by hooklog itself when a person changed the log */
-	EVENT_ORIGIN_LAST = EVENT_ORIGIN_OPERATOR,
+	EVENT_ORIGIN_BROKER = 7,   /* taken out of a message broker */
+	EVENT_ORIGIN_LAST = EVENT_ORIGIN_BROKER,
 };
 
 /* The answer of the signature check at ingest. The values are stored: never renumber. */

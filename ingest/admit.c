@@ -152,6 +152,7 @@ admit(const struct admit *how, const struct quarantined *q, const struct source 
 		.remote = ev->remote,
 		.body = ev->body,
 		.salt = how->salt,
+		.origin = ev->origin,
 		.verified = !verified                ? EVENT_VERIFIED_FAILED
 			    : source->allow_unsigned ? EVENT_VERIFIED_NONE
 						     : EVENT_VERIFIED_OK,

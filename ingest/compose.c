@@ -63,7 +63,7 @@ compose_events(const struct compose *c, struct arena *a, struct event **events, 
 	bool relayed = c->relay != NULL && c->relay->given;
 	const char *scheme = source->allow_unsigned ? "none" : source->setup->scheme;
 	const struct event common = {
-		.origin = relayed ? origin_of(c->relay) : EVENT_ORIGIN_WEBHOOK,
+		.origin = relayed ? origin_of(c->relay) : c->origin,
 		.relayed_at_us = relayed ? c->relay->received_at_us : 0,
 		.verified = c->verified,
 		.source = arena_copy(a, bytes_str(source->name)),

@@ -20,6 +20,7 @@ struct compose {
 	size_t header_count;
 	struct bytes path, query, content_type, remote, body;
 	const unsigned char *salt;
+	enum event_origin origin;
 	enum event_verified verified;
 	const char *key_id;
 	int64_t received_at_us; /* 0: now, and no header */

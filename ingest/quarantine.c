@@ -115,7 +115,7 @@ put_event(struct buf *out, const struct quarantine_refused *refused, struct aren
 	}
 	const struct provider_claims *claims = &refused->delivery->claims;
 	const struct event ev = {
-		.origin = EVENT_ORIGIN_WEBHOOK,
+		.origin = refused->origin,
 		.verified = EVENT_VERIFIED_FAILED,
 		.source = bytes_str(source->name),
 		.provider = bytes_str(source->provider->name),

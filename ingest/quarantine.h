@@ -40,6 +40,7 @@ struct quarantine_refused {
 	const struct guard_facts *facts;
 	const struct refusal *refusal;
 	const unsigned char *salt;
+	enum event_origin origin;
 	struct bytes remote, body;
 };
 

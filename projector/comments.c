@@ -82,7 +82,7 @@ static const struct {
 	{ "first_seq", "number of the first event that mentioned it" },
 	{ "last_seq", "number of the last event that mentioned it" },
 	{ "origin", "how that event came into the log: 0 webhook, 1 backfill, 2 poll, 3 reconcile, 4 import, "
-		    "5 replay, 6 operator" },
+		    "5 replay, 6 operator, 7 broker" },
 	{ "webhook_at", "when a webhook last mentioned it" },
 	{ "api_at", "when an answer of the API last did" },
 	{ "deleted_at", "when it was deleted; null: it was not" },

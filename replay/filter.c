@@ -75,12 +75,12 @@ check_origins(const char *list, struct err *e)
 	enum rc rc = check_list(list, "origin", e);
 	while (rc == RC_OK && next_item(&list, &item)) {
 		bool known = false;
-		for (int i = EVENT_ORIGIN_WEBHOOK; i <= EVENT_ORIGIN_REPLAY; i++)
+		for (int i = EVENT_ORIGIN_WEBHOOK; i <= EVENT_ORIGIN_LAST; i++)
 			known = known || bytes_is(item, event_origin_name((enum event_origin)i));
 		if (!known)
 			rc = err_set(e, RC_INVALID, NULL,
 				"--origin: '%.*s' is none of webhook, backfill, poll, reconcile, "
-				"import, replay",
+				"import, replay, operator, broker",
 				(int)(item.len > 100 ? 100 : item.len), (const char *)item.data);
 	}
 	return rc;

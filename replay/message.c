@@ -88,21 +88,22 @@ put(struct broker_header *list, size_t *count, const char *name, struct bytes va
 		list[(*count)++] = (struct broker_header){ name, arena_string(a, value) };
 }
 
+/* Of an event that came from a broker: what spoke of that delivery. The logs it went through stay
+ * behind ours, so that it is not taken round in a circle. */
+static bool
+is_told_anew(struct bytes name)
+{
+	if (bytes_is_nocase(name, "Hooklog-Log"))
+		return false;
+	return (name.len > 8 && strncasecmp((const char *)name.data, "Hooklog-", 8) == 0) ||
+	       (name.len > 5 && strncasecmp((const char *)name.data, "Nats-", 5) == 0);
+}
+
 static void
 put_headers(struct message *m, const struct event *ev, struct broker_header *list, size_t *count)
 {
 	struct arena *a = m->scratch;
 	char at[CLOCK_TEXT_BYTES];
-	for (size_t i = 0; i < ev->header_count && i < LIMIT_IMPORT_HEADERS; i++) {
-		const struct event_header *h = &ev->headers[i];
-		/* Ours are told anew. */
-		bool ours = h->name.len > 8 &&
-			    strncasecmp((const char *)h->name.data, "Hooklog-", 8) == 0;
-		if (!ours && may_travel(h))
-			put(list, count, arena_string(a, h->name), h->value, a);
-	}
-	if (event_header_value(ev, "Content-Type").data == NULL)
-		put(list, count, "Content-Type", ev->content_type, a);
 	clock_format_us(ev->received_at_us, at);
 	put(list, count, "Hooklog-Log", bytes_str(m->log_id), a);
 	put(list, count, BROKER_RUN_HEADER, bytes_str(m->run), a);
@@ -114,6 +115,13 @@ put_headers(struct message *m, const struct event *ev, struct broker_header *lis
 	put(list, count, "Hooklog-Delivery", ev->delivery, a);
 	put(list, count, "Hooklog-Origin", bytes_str(event_origin_name(ev->origin)), a);
 	put(list, count, "Hooklog-Received-At", bytes_str(at), a);
+	if (event_header_value(ev, "Content-Type").data == NULL)
+		put(list, count, "Content-Type", ev->content_type, a);
+	for (size_t i = 0; i < ev->header_count && i < LIMIT_IMPORT_HEADERS; i++) {
+		const struct event_header *h = &ev->headers[i];
+		if (!is_told_anew(h->name))
+			put(list, count, arena_string(a, h->name), h->value, a);
+	}
 }
 
 enum rc

@@ -27,7 +27,7 @@ create table events (
 	subject_id      bigint, -- = review.id | comment.id | label.id | assignee.id | requested_reviewer.id | requested_team.id | milestone.id | workflow_job.id | workflow_run.id | check_run.id | check_suite.id | deployment_status.id | deployment.id | release.id | team.id | member.id -- id of that
 	subject_name    text, -- = label.name | assignee.login | requested_reviewer.login | requested_team.name | milestone.title | workflow_job.name | workflow_run.name | check_run.name | release.tag_name | team.name | member.login | ref -- name of that
 	bytes           bigint not null, -- = @bytes -- size of the body as received
-	origin          smallint not null, -- = @origin -- how it came into the log: 0 webhook, 1 backfill, 2 poll, 3 reconcile, 4 import, 5 replay, 6 operator
+	origin          smallint not null, -- = @origin -- how it came into the log: 0 webhook, 1 backfill, 2 poll, 3 reconcile, 4 import, 5 replay, 6 operator, 7 broker
 	parked          boolean not null default false -- = @parked -- could not be projected: only the envelope is here
 );
 

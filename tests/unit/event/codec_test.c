@@ -456,6 +456,8 @@ test_origin_name(void **state UNUSED)
 	assert_string_equal(event_origin_name((enum event_origin)3), "reconcile");
 	assert_string_equal(event_origin_name((enum event_origin)4), "import");
 	assert_string_equal(event_origin_name((enum event_origin)5), "replay");
+	assert_string_equal(event_origin_name((enum event_origin)6), "operator");
+	assert_string_equal(event_origin_name((enum event_origin)7), "broker");
 }
 
 int
