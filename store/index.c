@@ -345,7 +345,7 @@ looks_sound(const struct index *ix, uint64_t log_last_seq)
 		return false;
 	if (!meta_is(txn, meta, INDEX_META_FORMAT, bytes_str(INDEX_FORMAT)) ||
 		!meta_is(txn, meta, INDEX_META_LOG_ID, (struct bytes){ ix->log_id, STORE_LOG_ID_BYTES }) ||
-		!index_read_cover(txn, meta, &cover) || cover.last_seq > cover.last_seq)
+		!index_read_cover(txn, meta, &cover) || cover.last_seq > log_last_seq)
 		return false;
 	if (meta_is(txn, meta, INDEX_META_CLEAN, bytes_str("1")))
 		return true;
