@@ -157,7 +157,7 @@ raw_check_frozen(const char *dir, const char *file, const unsigned char log_id[S
 	struct segment *s;
 	MDB_txn *txn = NULL;
 	char *path = dir_path(dir, file);
-	enum rc rc = segment_open_frozen(path, log_id, first, &s, e);
+	enum rc rc = segment_open(path, DB_FROZEN, log_id, first, &s, e);
 	if (rc == RC_OK)
 		rc = db_read_begin(s->env, &txn, e);
 	if (rc == RC_OK)

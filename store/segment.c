@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <pthread.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -9,50 +7,11 @@
 #include "store/dir.h"
 #include "store/segment.h"
 
-/* Each open segment takes a terabyte of address space, of which x86-64 has 128. */
-#define OPEN_MAX 16
-
 #define META_LOG_ID "log_id"
 #define META_FIRST "first_seq"
 #define META_PREV_CHAIN "prev_chain"
 #define META_DICT "dict.%08" PRIx32
 #define META_DICT_BYTES 16
-
-struct segment_set {
-	char *dir;
-	unsigned char log_id[STORE_LOG_ID_BYTES];
-	pthread_mutex_t lock;
-	unsigned refs;
-	uint64_t clock;
-	uint64_t write_from; /* segments from this number on are opened for writing, whoever asks first */
-	size_t count;
-	struct segment *list;
-	char *archive_dir; /* NULL: none */
-	struct arena *archive_names;
-	struct archived_segment *archived;
-	size_t archived_count;
-};
-
-struct segment_set *
-segment_set_new(const char *dir, const unsigned char log_id[STORE_LOG_ID_BYTES])
-{
-	struct segment_set *set = base_zalloc(sizeof *set);
-	set->dir = base_strdup(dir);
-	memcpy(set->log_id, log_id, STORE_LOG_ID_BYTES);
-	pthread_mutex_init(&set->lock, NULL);
-	set->refs = 1;
-	set->write_from = UINT64_MAX;
-	return set;
-}
-
-struct segment_set *
-segment_set_ref(struct segment_set *set)
-{
-	pthread_mutex_lock(&set->lock);
-	set->refs++;
-	pthread_mutex_unlock(&set->lock);
-	return set;
-}
 
 void
 segment_close(struct segment *s)
@@ -66,88 +25,8 @@ segment_close(struct segment *s)
 		free(d);
 	}
 	db_close(s->env);
+	pthread_mutex_destroy(&s->lock);
 	free(s);
-}
-
-void
-segment_set_unref(struct segment_set *set)
-{
-	if (set == NULL)
-		return;
-	pthread_mutex_lock(&set->lock);
-	bool last = --set->refs == 0;
-	pthread_mutex_unlock(&set->lock);
-	if (!last)
-		return;
-	while (set->list != NULL) {
-		struct segment *s = set->list;
-		ASSERT(s->users == 0);
-		set->list = s->next;
-		segment_close(s);
-	}
-	pthread_mutex_destroy(&set->lock);
-	arena_free(set->archive_names);
-	free(set->archive_dir);
-	free(set->dir);
-	free(set);
-}
-
-const char *
-segment_set_dir(const struct segment_set *set)
-{
-	return set->dir;
-}
-
-const unsigned char *
-segment_set_log_id(const struct segment_set *set)
-{
-	return set->log_id;
-}
-
-void
-segment_set_use_archive(struct segment_set *set, const char *dir)
-{
-	if (dir == NULL || dir[0] == '\0')
-		return;
-	set->archive_dir = base_strdup(dir);
-	set->archive_names = arena_new(4096);
-}
-
-const char *
-segment_set_archive(const struct segment_set *set)
-{
-	return set->archive_dir;
-}
-
-void
-segment_set_list_archive(struct segment_set *set, struct arena *a,
-	const struct archived_segment **segments, size_t *count)
-{
-	*segments = NULL;
-	*count = 0;
-	if (set->archive_dir == NULL)
-		return;
-	pthread_mutex_lock(&set->lock);
-	arena_reset(set->archive_names);
-	archived_list(set->archive_dir, set->log_id, set->archive_names, &set->archived,
-		&set->archived_count);
-	struct archived_segment *copy = arena_alloc(a, (set->archived_count + 1) * sizeof *copy);
-	if (set->archived_count > 0)
-		memcpy(copy, set->archived, set->archived_count * sizeof *copy);
-	*segments = copy;
-	*count = set->archived_count;
-	pthread_mutex_unlock(&set->lock);
-}
-
-/* The path of the archived copy, or NULL; the set's lock is held. */
-static char *
-archived_path(const struct segment_set *set, uint64_t first_seq)
-{
-	for (size_t i = 0; i < set->archived_count; i++) {
-		if (set->archived[i].first_seq == first_seq)
-			return dir_path(set->archive_dir, set->archived[i].file);
-	}
-	return NULL;
 }
 
 static enum rc
@@ -212,12 +91,21 @@ done:
 }
 
 enum rc
-segment_open_frozen(const char *path, const unsigned char log_id[STORE_LOG_ID_BYTES], uint64_t first_seq,
-	struct segment **out, struct err *e)
+segment_open(const char *path, enum db_mode mode, const unsigned char log_id[STORE_LOG_ID_BYTES],
+	uint64_t first_seq, struct segment **out, struct err *e)
 {
+	mdb_filehandle_t fd;
 	struct segment *s = base_zalloc(sizeof *s);
 	s->first_seq = first_seq;
-	enum rc rc = db_open(path, DB_FROZEN, &s->env, e);
+	pthread_mutex_init(&s->lock, NULL);
+	enum rc rc = db_open(path, mode, &s->env, e);
+	/* Who opens first after a kill takes the newest pages from the page cache, where they may never
+	 * have left for the disk; what is visible must be durable. */
+	if (rc == RC_OK && mode != DB_FROZEN) {
+		mdb_env_get_fd(s->env, &fd);
+		if (fdatasync(fd) != 0)
+			rc = err_sys(e, RC_IO, "log.failed", errno, "sync %s", path);
+	}
 	if (rc == RC_OK)
 		rc = segment_read_meta(s, log_id, e);
 	if (rc != RC_OK) {
@@ -225,195 +113,6 @@ segment_open_frozen(const char *path, const unsigned char log_id[STORE_LOG_ID_BY
 		s = NULL;
 	}
 	*out = s;
-	return rc;
-}
-
-/* Opens one more segment; the set's lock is held. */
-static enum rc
-segment_open(struct segment_set *set, uint64_t first_seq, enum db_mode mode, struct segment **out,
-	struct err *e)
-{
-	char name[DIR_NAME_BYTES];
-	dir_segment_name(first_seq, name);
-	char *path = dir_path(set->dir, name);
-	struct segment *s = base_zalloc(sizeof *s);
-	s->first_seq = first_seq;
-	s->set = set;
-	enum rc rc = RC_OK;
-	if (!fs_exists(path)) {
-		char *archived = mode == DB_READ ? archived_path(set, first_seq) : NULL;
-		if (archived != NULL && !fs_exists(archived)) {
-			/* Replaced under another name since the manifest was read. */
-			free(archived);
-			arena_reset(set->archive_names);
-			archived_list(set->archive_dir, set->log_id, set->archive_names, &set->archived,
-				&set->archived_count);
-			archived = archived_path(set, first_seq);
-		}
-		if (archived == NULL || !fs_exists(archived)) {
-			rc = err_set(e, RC_NOTFOUND, NULL, "there is no segment %s", path);
-			free(archived);
-			goto done;
-		}
-		free(path);
-		path = archived;
-		mode = DB_FROZEN;
-	}
-	rc = db_open(path, mode, &s->env, e);
-	if (rc == RC_OK && mode == DB_FROZEN)
-		rc = segment_read_meta(s, set->log_id, e);
-	if (rc != RC_OK || mode == DB_FROZEN)
-		goto done;
-	/* Who opens first after a kill takes the newest pages from the page cache, where they may never
-	 * have left for the disk; what is visible must be durable. */
-	mdb_filehandle_t fd;
-	mdb_env_get_fd(s->env, &fd);
-	if (fdatasync(fd) != 0) {
-		rc = err_sys(e, RC_IO, "log.failed", errno, "sync %s", path);
-		goto done;
-	}
-	rc = segment_read_meta(s, set->log_id, e);
-done:
-	free(path);
-	if (rc != RC_OK) {
-		segment_close(s);
-		return rc;
-	}
-	s->next = set->list;
-	set->list = s;
-	set->count++;
-	*out = s;
-	return RC_OK;
-}
-
-/* Closes the idle segment that was not used for longest; the set's lock is held. */
-static void
-close_one_idle(struct segment_set *set)
-{
-	struct segment **oldest = NULL;
-	for (struct segment **p = &set->list; *p != NULL; p = &(*p)->next) {
-		if ((*p)->users == 0 && (oldest == NULL || (*p)->used_at < (*oldest)->used_at))
-			oldest = p;
-	}
-	if (oldest == NULL)
-		return;
-	struct segment *s = *oldest;
-	*oldest = s->next;
-	set->count--;
-	segment_close(s);
-}
-
-/* Whether another file has taken the place of the segment's, as a redaction does, or it was removed. Who
- * uses the old one may finish; nobody else gets it. The set's lock is held. */
-static bool
-is_replaced(struct segment *s)
-{
-	struct stat st;
-	mdb_filehandle_t fd;
-	if (!s->replaced) {
-		mdb_env_get_fd(s->env, &fd);
-		s->replaced = fstat(fd, &st) == 0 && st.st_nlink == 0;
-	}
-	return s->replaced;
-}
-
-/* Closes replaced segments nobody uses any more; the set's lock is held. */
-static void
-close_replaced(struct segment_set *set)
-{
-	for (struct segment **p = &set->list; *p != NULL;) {
-		struct segment *s = *p;
-		if (!s->replaced || s->users > 0) {
-			p = &s->next;
-			continue;
-		}
-		*p = s->next;
-		set->count--;
-		segment_close(s);
-	}
-}
-
-void
-segment_set_write_from(struct segment_set *set, uint64_t first_seq)
-{
-	pthread_mutex_lock(&set->lock);
-	set->write_from = first_seq;
-	pthread_mutex_unlock(&set->lock);
-}
-
-static enum rc
-acquire(struct segment_set *set, uint64_t first_seq, enum db_mode mode, struct segment **out,
-	struct err *e)
-{
-	enum rc rc = RC_OK;
-	pthread_mutex_lock(&set->lock);
-	struct segment *s = set->list;
-	while (s != NULL && (s->first_seq != first_seq || is_replaced(s)))
-		s = s->next;
-	if (first_seq >= set->write_from)
-		mode = DB_WRITE;
-	if (s == NULL) {
-		close_replaced(set);
-		if (set->count >= OPEN_MAX)
-			close_one_idle(set);
-		rc = segment_open(set, first_seq, mode, &s, e);
-	}
-	if (rc == RC_OK) {
-		s->users++;
-		s->used_at = ++set->clock;
-		*out = s;
-	}
-	pthread_mutex_unlock(&set->lock);
-	return rc;
-}
-
-enum rc
-segment_acquire(struct segment_set *set, uint64_t first_seq, struct segment **s, struct err *e)
-{
-	return acquire(set, first_seq, DB_READ, s, e);
-}
-
-enum rc
-segment_acquire_writable(struct segment_set *set, uint64_t first_seq, struct segment **s, struct err *e)
-{
-	segment_set_write_from(set, first_seq);
-	enum rc rc = acquire(set, first_seq, DB_WRITE, s, e);
-	if (rc != RC_OK)
-		return rc;
-	unsigned flags = 0;
-	mdb_env_get_flags((*s)->env, &flags);
-	ASSERT((flags & MDB_RDONLY) == 0);
-	int code = mdb_env_sync((*s)->env, 1);
-	if (code != 0) {
-		segment_release(*s);
-		*s = NULL;
-		return db_err(e, code, "sync segment %" PRIu64, first_seq);
-	}
-	return RC_OK;
-}
-
-void
-segment_release(struct segment *s)
-{
-	if (s == NULL)
-		return;
-	pthread_mutex_lock(&s->set->lock);
-	ASSERT(s->users > 0);
-	s->users--;
-	pthread_mutex_unlock(&s->set->lock);
-}
-
-enum rc
-segment_begin(struct segment *s, MDB_txn **txn, struct err *e)
-{
-	enum rc rc = db_read_begin(s->env, txn, e);
-	if (rc != RC_AGAIN)
-		return rc;
-	/* A map may be moved only while nobody looks through it: with one user, us, who does not yet. */
-	pthread_mutex_lock(&s->set->lock);
-	if (s->users == 1 && mdb_env_set_mapsize(s->env, 0) == 0)
-		rc = db_read_begin(s->env, txn, e);
-	pthread_mutex_unlock(&s->set->lock);
 	return rc;
 }
 
@@ -556,7 +255,7 @@ segment_dict(struct segment *s, MDB_txn *txn, uint32_t id, const struct dict **d
 	*d = NULL;
 	if (id == 0)
 		return RC_OK;
-	pthread_mutex_lock(&s->set->lock);
+	pthread_mutex_lock(&s->lock);
 	struct segment_dict *entry = s->dicts;
 	while (entry != NULL && dict_id(entry->dict) != id)
 		entry = entry->next;
@@ -571,7 +270,7 @@ segment_dict(struct segment *s, MDB_txn *txn, uint32_t id, const struct dict **d
 	}
 	if (rc == RC_OK)
 		*d = entry->dict;
-	pthread_mutex_unlock(&s->set->lock);
+	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
 

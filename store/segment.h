@@ -2,29 +2,36 @@
 #ifndef STORE_SEGMENT_H
 #define STORE_SEGMENT_H
 
+#include <pthread.h>
+
 #include "store/archived.h"
 #include "store/db.h"
 #include "store/pack.h"
 
 /* Segments: one LMDB file each, with the databases `events` (8-byte big-endian seq -> record) and
- * `meta` (text key -> value). A set opens each file at most once per process, whoever reads it. */
+ * `meta` (text key -> value): segment.c. A set opens each file at most once per process, whoever reads
+ * it, from the log's folder or the archive: segment_set.c. */
 
 struct segment {
 	uint64_t first_seq;
 	MDB_env *env;
 	MDB_dbi events, meta;
 	unsigned char prev_chain[STORE_CHAIN_BYTES]; /* of record first_seq - 1 */
-	struct segment_set *set;
+	/* Guarded by the lock. */
+	pthread_mutex_t lock;
+	struct segment_dict {
+		struct segment_dict *next;
+		struct dict *dict;
+	} *dicts; /* loaded so far; entries stay until the segment is closed */
+	struct segment_set *set; /* NULL: in none */
 	/* Guarded by the set's lock. */
 	struct segment *next;
 	unsigned users;
 	uint64_t used_at; /* the set's clock at the last use */
 	bool replaced;    /* the file has lost its name: not given out any more */
-	struct segment_dict {
-		struct segment_dict *next;
-		struct dict *dict;
-	} *dicts; /* loaded so far; entries stay until the segment is closed */
 };
+
+/* ---- sets ---- */
 
 /* All segments of one log that this process has open. Counted references; any thread. */
 struct segment_set *segment_set_new(const char *dir, const unsigned char log_id[STORE_LOG_ID_BYTES]);
@@ -54,16 +61,19 @@ void segment_release(struct segment *s); /* NULL is fine */
  * RC_AGAIN: no reader's place is free (id log.readers-full). */
 enum rc segment_begin(struct segment *s, MDB_txn **txn, struct err *e) MUST_CHECK;
 
-/* A segment of its own, outside of any set, in a file nobody writes. Close with segment_close. */
-enum rc segment_open_frozen(const char *path, const unsigned char log_id[STORE_LOG_ID_BYTES],
-	uint64_t first_seq, struct segment **s, struct err *e) MUST_CHECK;
-void segment_close(struct segment *s); /* NULL is fine */
-
 /* As segment_acquire, for writing; no reader of the process may have opened it before, unless after
  * segment_set_write_from. Syncs the file, since a
  * killed writer may have left a commit in the page cache only. */
 enum rc segment_acquire_writable(struct segment_set *set, uint64_t first_seq, struct segment **s,
 	struct err *e) MUST_CHECK;
+
+/* ---- one segment ---- */
+
+/* Opens a segment's file outside of any set. Unless frozen it is synced, since a killed writer may have
+ * left a commit in the page cache only. Close with segment_close. RC_CORRUPT: it does not belong here. */
+enum rc segment_open(const char *path, enum db_mode mode, const unsigned char log_id[STORE_LOG_ID_BYTES],
+	uint64_t first_seq, struct segment **s, struct err *e) MUST_CHECK;
+void segment_close(struct segment *s); /* NULL is fine */
 
 /* Makes the file of a new segment, complete and durable or not at all. */
 enum rc segment_make(const char *dir, const unsigned char log_id[STORE_LOG_ID_BYTES],
