@@ -126,8 +126,9 @@ ledger_parse(struct bytes line, struct store_statement *st)
 		crypto_unhex(line, st->signature, sizeof st->signature);
 }
 
-void
-ledger_put_claim(struct buf *out, const struct store_statement *st)
+/* The line without signature and newline: what is signed after the prefix. */
+static void
+put_claim(struct buf *out, const struct store_statement *st)
 {
 	struct store_statement copy = *st;
 	const struct kind *k = &kinds[st->kind];
@@ -147,7 +148,7 @@ ledger_put_claim(struct buf *out, const struct store_statement *st)
 void
 ledger_put_line(struct buf *out, const struct store_statement *st)
 {
-	ledger_put_claim(out, st);
+	put_claim(out, st);
 	buf_put_char(out, ' ');
 	buf_put_hex(out, st->signature, sizeof st->signature);
 	buf_put_char(out, '\n');
@@ -161,7 +162,7 @@ put_message(struct buf *out, const unsigned char log_id[STORE_LOG_ID_BYTES],
 	buf_put_str(out, PREFIX);
 	buf_put_hex(out, log_id, STORE_LOG_ID_BYTES);
 	buf_put_char(out, '\n');
-	ledger_put_claim(out, st);
+	put_claim(out, st);
 }
 
 bool

@@ -31,9 +31,6 @@ bool ledger_signed(const unsigned char log_id[STORE_LOG_ID_BYTES], const struct 
 /* Parses one line without its newline. */
 bool ledger_parse(struct bytes line, struct store_statement *st);
 
-/* Appends the line, without signature and newline: what is signed after the prefix. */
-void ledger_put_claim(struct buf *out, const struct store_statement *st);
-
 /* Appends the whole line with signature and newline. */
 void ledger_put_line(struct buf *out, const struct store_statement *st);
 

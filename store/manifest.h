@@ -74,11 +74,6 @@ enum rc check_file(const char *dir, const char *name, uint64_t bytes,
 /* Whether the file at path has this size and hash. */
 bool check_file_is(const char *path, uint64_t bytes, const unsigned char sha256[SHA256_BYTES]);
 
-/* Verifies the log in dir as a whole in a child process; it must end with want_last. Call while
- * this process has none of its files open. RC_CORRUPT (id log.backup-damaged): *e names the first
- * finding. */
-enum rc verify_in_child(const char *dir, uint64_t want_last, struct err *e) MUST_CHECK;
-
 /* The permissions of a copy of this file of the log's folder. */
 unsigned manifest_file_mode(const char *name);
 

@@ -191,8 +191,9 @@ begin(struct raw_build *b, struct err *e)
 	return code == 0 ? RC_OK : db_err(e, code, "write %s", b->path);
 }
 
-enum rc
-raw_build_resume(struct raw_build **out, const char *dir, uint64_t first_seq, struct err *e)
+/* Goes on with the file of a segment, which is there. */
+static enum rc
+open_build(struct raw_build **out, const char *dir, uint64_t first_seq, struct err *e)
 {
 	char name[DIR_NAME_BYTES];
 	struct raw_build *b = base_zalloc(sizeof *b);
@@ -220,7 +221,7 @@ raw_build_new(struct raw_build **b, const char *dir, const unsigned char log_id[
 	unlink(path);
 	free(path);
 	enum rc rc = segment_make(dir, log_id, first_seq, prev_chain, e);
-	return rc == RC_OK ? raw_build_resume(b, dir, first_seq, e) : rc;
+	return rc == RC_OK ? open_build(b, dir, first_seq, e) : rc;
 }
 
 static enum rc

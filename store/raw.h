@@ -56,10 +56,6 @@ enum rc raw_build_new(struct raw_build **b, const char *dir,
 	const unsigned char log_id[STORE_LOG_ID_BYTES], uint64_t first_seq,
 	const unsigned char prev_chain[STORE_CHAIN_BYTES], struct err *e) MUST_CHECK;
 
-/* Goes on with the existing file of a segment nobody else has open. */
-enum rc raw_build_resume(
-	struct raw_build **b, const char *dir, uint64_t first_seq, struct err *e) MUST_CHECK;
-
 enum rc raw_build_meta(
 	struct raw_build *b, struct bytes key, struct bytes value, struct err *e) MUST_CHECK;
 

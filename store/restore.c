@@ -28,8 +28,9 @@ tell_first(uint64_t seq, const char *text, void *context)
 		return;
 }
 
-/* Damage in LMDB's own pages kills who meets it, so somebody else looks. */
-enum rc
+/* Verifies the log in dir as a whole; it must end with want_last. Damage in LMDB's own pages kills who meets
+ * it, so somebody else looks. RC_CORRUPT (id log.backup-damaged): *e names the first finding. */
+static enum rc
 verify_in_child(const char *dir, uint64_t want_last, struct err *e)
 {
 	int fds[2], status = -1;

@@ -179,7 +179,6 @@ struct stream_reader {
 	struct buf frame;
 	struct passed passed;
 	unsigned char log_id[STORE_LOG_ID_BYTES];
-	int64_t made_at_us;
 	bool in_segment, ended;
 	uint64_t next_seq; /* 0: any */
 };
@@ -274,7 +273,6 @@ stream_reader_new(struct stream_reader **out, stream_get_fn get, void *context, 
 	if (rc != RC_OK)
 		goto done;
 	memcpy(r->log_id, p.data + 4, STORE_LOG_ID_BYTES);
-	r->made_at_us = (int64_t)get_le(p.data + 4 + STORE_LOG_ID_BYTES, 8);
 	hash_add(r->passed.hash, buf_bytes(&r->frame));
 	r->passed.bytes += r->frame.len;
 done:
@@ -300,12 +298,6 @@ const unsigned char *
 stream_log_id(const struct stream_reader *r)
 {
 	return r->log_id;
-}
-
-int64_t
-stream_made_at_us(const struct stream_reader *r)
-{
-	return r->made_at_us;
 }
 
 static enum rc

@@ -72,7 +72,6 @@ enum rc stream_reader_new(
 	struct stream_reader **r, stream_get_fn get, void *context, struct err *e) MUST_CHECK;
 void stream_reader_free(struct stream_reader *r); /* NULL is fine */
 const unsigned char *stream_log_id(const struct stream_reader *r);
-int64_t stream_made_at_us(const struct stream_reader *r);
 
 /* The next frame, valid until the next call. Checksums, numbers, chain, and in the footer count and
  * hash of everything are checked. After the footer: RC_NOTFOUND, when nothing follows.
