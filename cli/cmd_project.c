@@ -97,9 +97,13 @@ put_status_json(struct buf *out, const struct projector_status *s)
 		const struct projector_generation_status *g = &s->generations[i];
 		buf_printf(out,
 			"%s{\"id\":%d,\"schema\":\"%s\",\"status\":\"%s\",\"seq\":%" PRIu64
-			",\"parked\":%" PRIu64 ",\"paused\":%s,\"current_definitions\":%s}",
+			",\"parked\":%" PRIu64 ",\"paused\":%s,\"current_definitions\":%s,\"rebuild_memory_bytes\":",
 			i == 0 ? "" : ",", g->id, g->schema, g->status, g->seq, g->parked,
 			g->paused ? "true" : "false", g->current_definitions ? "true" : "false");
+		if (g->rebuild_memory_bytes > 0)
+			buf_printf(out, "%" PRIu64 "}", g->rebuild_memory_bytes);
+		else
+			buf_put_str(out, "null}");
 	}
 	buf_put_str(out, "]}\n");
 }
@@ -123,6 +127,9 @@ put_status_text(struct buf *out, const struct projector_status *s)
 		const struct projector_generation_status *g = &s->generations[i];
 		buf_printf(out, "%-10s %-10s %-13" PRIu64 " %-7" PRIu64 " %s\n", g->schema, g->status, g->seq,
 			g->parked, g->current_definitions ? "current" : "needs rebuild");
+		if (g->rebuild_memory_bytes > 0)
+			buf_printf(out, "           rebuilt with at most %.0f MiB of memory\n",
+				(double)g->rebuild_memory_bytes / 1048576);
 		if (g->paused)
 			buf_printf(out, "           paused: `hooklog project resume` lets its projector go on\n");
 	}

@@ -14,7 +14,8 @@ read_generations(struct session *s, struct projector_status *out, struct err *e)
 		"(select count(*) from hooklog.parked_events p where p.generation = g.id), "
 		"exists (select from pg_locks l where l.locktype = 'advisory' and l.objid = g.id "
 		"and l.classid = " GENERATION_LOCK_CLASS " and l.database = "
-		"(select oid from pg_database where datname = current_database())), paused_at is not null "
+		"(select oid from pg_database where datname = current_database())), paused_at is not null, "
+		"coalesce(rebuild_memory_bytes, 0) "
 		"from hooklog.generations g order by id desc limit 16",
 		&hash, 1, &r, e);
 	for (size_t i = 0; rc == RC_OK && i < pg_rows(r); i++) {
@@ -26,6 +27,7 @@ read_generations(struct session *s, struct projector_status *out, struct err *e)
 		g->current_definitions = pg_field(r, i, 4)[0] == 't';
 		g->parked = strtoull(pg_field(r, i, 5), NULL, 10);
 		g->paused = pg_field(r, i, 7)[0] == 't';
+		g->rebuild_memory_bytes = strtoull(pg_field(r, i, 8), NULL, 10);
 		if (strcmp(g->status, "live") == 0)
 			out->running = pg_field(r, i, 6)[0] == 't';
 	}

@@ -37,7 +37,7 @@ enum rc projector_run(const struct projector_options *o, struct err *e) MUST_CHE
 
 /* Makes a new generation of all tables from the first event of the log to its end, beside the live one,
  * which goes on; then swaps the stable views in one transaction. Continues a rebuild of the same
- * definitions that was interrupted. RC_AGAIN: stopped by stop_fd, or the database is unavailable: run it
+ * definitions that was interrupted. Its rows say what memory it took: projector_status. RC_AGAIN: stopped by stop_fd, or the database is unavailable: run it
  * again. The other errors as in projector_run. */
 enum rc projector_rebuild(const struct projector_options *o, struct err *e) MUST_CHECK;
 
@@ -75,6 +75,7 @@ struct projector_generation_status {
 	uint64_t parked;
 	bool paused;
 	bool current_definitions; /* made from the projections this program has */
+	uint64_t rebuild_memory_bytes; /* most that the process of the rebuild had resident; 0: not rebuilt */
 };
 
 struct projector_status {

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/resource.h>
+
 #include "base/log.h"
 #include "projector/load.h"
 
@@ -95,6 +97,24 @@ follow_and_swap(struct session *s, struct err *e)
 	}
 }
 
+/* Notes with the generation what the rebuild took so far. */
+static enum rc
+note_memory(struct session *s, uint64_t *bytes, struct err *e)
+{
+	struct rusage usage;
+	getrusage(RUSAGE_SELF, &usage);
+	*bytes = (uint64_t)usage.ru_maxrss * 1024;
+	unsigned char id[4], number[8];
+	const struct pg_param params[] = { pg_param_int4(s->generation.id, id),
+		pg_param_int8((int64_t)*bytes, number) };
+	struct pg_result *r = NULL;
+	enum rc rc = pg_query(s->pg,
+		"update hooklog.generations set rebuild_memory_bytes = greatest(rebuild_memory_bytes, $2) "
+		"where id = $1", params, COUNT_OF(params), &r, e);
+	pg_result_free(r);
+	return rc;
+}
+
 enum rc
 projector_rebuild(const struct projector_options *o, struct err *e)
 {
@@ -113,11 +133,15 @@ projector_rebuild(const struct projector_options *o, struct err *e)
 		rc = apply_prepare(&s.applier, e);
 	if (rc == RC_OK)
 		rc = reach(&s, span.last_seq, e);
+	uint64_t memory_bytes;
+	if (rc == RC_OK)
+		rc = note_memory(&s, &memory_bytes, e);
 	if (rc == RC_OK)
 		rc = follow_and_swap(&s, e);
 	if (rc == RC_OK) {
 		LOG_INFO("project.rebuilt", F_S("schema", s.generation.schema),
-			F_U("seq", s.generation.seq), F_U("parked", s.applier.parked));
+			F_U("seq", s.generation.seq), F_U("parked", s.applier.parked),
+			F_U("memory_bytes", memory_bytes));
 		/* The live projector waits for it. */
 		rc = generation_unlock(s.pg, &s.generation, e);
 	}

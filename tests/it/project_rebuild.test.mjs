@@ -56,6 +56,11 @@ test('a rebuild beside a live projector while events keep coming', async (t) => 
 	done = true;
 	await coming;
 	assert.deepEqual(ended, { code: 0, signal: null }, rebuild.stderr);
+	const memory = Number(/project\.rebuilt .*memory_bytes=(\d+)/.exec(rebuild.stderr)[1]);
+	assert.ok(memory > 1048576 && memory < 2 ** 30, `${memory} bytes`);
+	const status = JSON.parse((await project.runOk('status', '--json')).stdout);
+	assert.deepEqual(status.generations.map((one) => one.rebuild_memory_bytes), [memory, null]);
+	assert.match((await project.runOk('status')).stdout, new RegExp(`rebuilt with at most ${(memory / 1048576).toFixed(0)} MiB of memory`));
 
 	await fill(log, 3);
 	await project.reached(log.sent, live);

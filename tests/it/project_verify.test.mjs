@@ -142,9 +142,9 @@ create table odd (
 test('folded in memory and loaded as a whole: the same rows, whatever the memory', async (t) => {
 	const project = await prepare(t);
 	await simulate(project.log, 6000, 5);
+	project.env.HOOKLOG_PROJECTOR_BATCH_EVENTS_MAX = '500';
 	await project.catchUp();
 	const indexes = (schema) => project.query(`select replace(indexdef, '${schema}.', '') from pg_indexes where schemaname = '${schema}' order by 1`);
-	project.env.HOOKLOG_PROJECTOR_BATCH_EVENTS_MAX = '500';
 	for (const [memory, passes] of [['1GiB', 1], ['1MiB', 2]]) {
 		project.env.HOOKLOG_PROJECTOR_MEMORY_BYTES_MAX = memory;
 		const rebuild = await project.runOk('rebuild');
