@@ -221,6 +221,7 @@ read_delivery(const struct cli_call *call, struct replay_options *o)
 	o->keep_going |= cli_option(call, "keep-going")->given;
 	o->total_order |= cli_option(call, "total-order")->given;
 	o->allow_private |= cli_option(call, "allow-private")->given;
+	o->http2 |= cli_option(call, "http2")->given;
 }
 
 static enum rc
@@ -259,7 +260,7 @@ static enum rc
 read_old(struct replay_call *c, struct err *e)
 {
 	static const char *const allowed[] = { "resume", "retry-failed", "secret-file", "retries",
-		"rate", "concurrency", "keep-going", "total-order", "allow-private", "yes" };
+		"rate", "concurrency", "keep-going", "total-order", "allow-private", "http2", "yes" };
 	const struct cli_command *command = c->call->command;
 	for (size_t i = 0; i < command->option_count; i++) {
 		bool ok = !c->call->options[i].given;
@@ -530,6 +531,8 @@ static const struct cli_option options[] = {
 	{ "format", CLI_STRING, "FORMAT", "in which form; see docs/replay.md" },
 	{ "secret-file", CLI_STRING, "FILE",
 		"sign for an HTTP target with the secret in this file" },
+	{ "http2", CLI_FLAG, NULL,
+		"speak HTTP/2: to https if it offers that, to http without asking" },
 	{ "allow-private", CLI_FLAG, NULL,
 		"let the target be any address, not only one of the public internet" },
 	{ "concurrency", CLI_U64, "N", "events under way at once; default 1" },

@@ -79,7 +79,7 @@ absolute(const char *path, struct arena *a)
 static enum rc
 read_pull(const struct cli_call *call, struct replay_options *o, struct err *e)
 {
-	static const char *const sending[] = { "target", "format", "secret-file", "allow-private",
+	static const char *const sending[] = { "target", "format", "secret-file", "http2", "allow-private",
 		"concurrency", "total-order", "rate", "retries" };
 	struct replay_filter *filter;
 	for (size_t i = 0; i < COUNT_OF(sending); i++)
@@ -103,6 +103,7 @@ read_add(struct sub *s, struct replay_options *o, struct err *e)
 	o->format = cli_option(call, "format")->text;
 	o->secret_file = absolute(cli_option(call, "secret-file")->text, s->a);
 	o->allow_private = cli_option(call, "allow-private")->given;
+	o->http2 = cli_option(call, "http2")->given;
 	o->concurrency = cli_option(call, "concurrency")->u64;
 	o->total_order = cli_option(call, "total-order")->given;
 	o->rate = cli_option(call, "rate")->u64;
@@ -412,6 +413,8 @@ static const struct cli_option add_options[] = {
 	{ "from", CLI_U64, "SEQ", "first event; default: the next one that comes" },
 	{ "since", CLI_TIME, "TIME", "first event received at this time or later" },
 	REPLAY_SELECT_OPTIONS,
+	{ "http2", CLI_FLAG, NULL,
+		"speak HTTP/2: to https if it offers that, to http without asking" },
 	{ "allow-private", CLI_FLAG, NULL,
 		"let the target be any address, not only one of the public internet" },
 	{ "concurrency", CLI_U64, "N", "events under way at once; default 1" },

@@ -28,6 +28,7 @@ struct http_client {
 	const char *allow;
 	char refused[64]; /* the last address reach excluded, or "" */
 	bool tried;       /* another one */
+	bool http2;
 	bool global;      /* holds one reference of curl_global_init */
 };
 
@@ -51,6 +52,8 @@ init_old_curl(void)
 enum rc
 http_client_new(struct http_client **c, const struct http_options *options, struct err *e)
 {
+	if (options->http2 && (curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_HTTP2) == 0)
+		return err_set(e, RC_INVALID, NULL, "the libcurl of this system has no HTTP/2");
 	struct http_client *client = base_zalloc(sizeof(*client));
 	if (global_init_is_thread_safe()) {
 		CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -70,6 +73,7 @@ http_client_new(struct http_client **c, const struct http_options *options, stru
 	client->connect_timeout_ms = options->connect_timeout_ms > 0 ? options->connect_timeout_ms
 								     : HTTP_CONNECT_TIMEOUT_MS;
 	client->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : HTTP_TIMEOUT_MS;
+	client->http2 = options->http2;
 	client->reach = options->reach;
 	client->allow = options->allow;
 	*c = client;
@@ -305,6 +309,15 @@ on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+/* libcurl 7.88 sends the preface of HTTP/2 again when it uses such a connection once more; 8.0 does
+ * not. */
+static bool
+begins_http2_twice(void)
+{
+	unsigned version = curl_version_info(CURLVERSION_NOW)->version_num;
+	return version >= 0x075800 && version < 0x080000;
+}
+
 static void
 set_up(struct http_client *c, const char *method, const char *url, struct curl_slist *headers,
 	struct bytes body, struct http_response *response)
@@ -323,8 +336,12 @@ set_up(struct http_client *c, const char *method, const char *url, struct curl_s
 #else
 	curl_easy_setopt(h, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
-	/* Header names keep their case and the request its shape. */
-	curl_easy_setopt(h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	/* With 1.1 header names keep their case and the request its shape. */
+	long two = strncasecmp(url, "https:", 6) == 0 ? CURL_HTTP_VERSION_2TLS
+						      : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+	curl_easy_setopt(h, CURLOPT_HTTP_VERSION, c->http2 ? two : (long)CURL_HTTP_VERSION_1_1);
+	if (c->http2 && two == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE && begins_http2_twice())
+		curl_easy_setopt(h, CURLOPT_FORBID_REUSE, 1L);
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_timeout_ms);
 	curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)c->timeout_ms);
 	curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, on_open);

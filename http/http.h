@@ -22,6 +22,9 @@ struct http_options {
 	const char *allow; /* ranges such as "10.0.0.0/8, ::1", with commas; borrowed; NULL: none */
 	int64_t connect_timeout_ms; /* 0: 5,000 */
 	int64_t timeout_ms;         /* for one whole request; 0: 10,000 */
+	/* Speak HTTP/2: with https when the server offers it, else HTTP/1.1; with http at once, which a
+	 * server that does not speak it takes for nonsense (RFC 9113 §3.3). */
+	bool http2;
 	const char *user_agent;     /* borrowed until http_client_free; NULL: "hooklog" */
 };
 
@@ -37,7 +40,8 @@ struct http_response {
 
 #define HTTP_ANSWER_BYTES ((size_t)1024 * 1024)
 
-/* Owned by the caller until http_client_free. One thread at a time; several clients in several threads
+/* Owned by the caller until http_client_free. RC_INVALID: HTTP/2 is wanted, and libcurl was built
+ * without it. One thread at a time; several clients in several threads
  * are fine. */
 enum rc http_client_new(struct http_client **c, const struct http_options *options, struct err *e)
 	MUST_CHECK;

@@ -34,6 +34,7 @@ static const struct {
 	{ "keep_going", FLAG, O(keep_going) },
 	{ "force", FLAG, O(force) },
 	{ "allow_private", FLAG, O(allow_private) },
+	{ "http2", FLAG, O(http2) },
 };
 
 void

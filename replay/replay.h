@@ -85,6 +85,7 @@ struct replay_options {
 	struct bytes secret;      /* signs for an HTTP target; empty: no signature */
 	const char *allow;        /* hosts and ranges beyond the public internet; NULL: none */
 	bool allow_private;       /* any address */
+	bool http2;               /* as in http_options */
 	bool force;               /* overwrite a file */
 	bool keep_going;          /* pass over refused events */
 	bool total_order;         /* one event at a time, whatever concurrency says */

@@ -230,7 +230,8 @@ open_target(struct run *run, struct err *e)
 		.force = o->force,
 		.run = o->journal == NULL ? "" : journal_name(o->journal),
 		.allow = o->allow,
-		.allow_private = o->allow_private };
+		.allow_private = o->allow_private,
+		.http2 = o->http2 };
 	memcpy(t->log_id, span.log_id, sizeof(t->log_id));
 	if (o->journal != NULL &&
 		memcmp(journal_state(o->journal)->log_id, span.log_id, sizeof(span.log_id)) != 0)

@@ -276,7 +276,8 @@ open_all(struct serving *s, struct err *e)
 		.secret = s->spec.secret,
 		.run = s->name,
 		.allow = o->allow,
-		.allow_private = s->spec.allow_private };
+		.allow_private = s->spec.allow_private,
+		.http2 = s->spec.http2 };
 	memcpy(s->target.log_id, span.log_id, sizeof(span.log_id));
 	s->retried_before = s->state->retried;
 	s->many = s->spec.concurrency > 1 && !s->spec.total_order;

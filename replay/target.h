@@ -15,6 +15,7 @@ struct replay_target_options {
 	const char *run;   /* id of the replay; "" or NULL: none */
 	const char *allow; /* hosts and address ranges beyond the public internet; NULL: none */
 	bool allow_private;
+	bool http2; /* over HTTP only; others do not look at it */
 	bool out_of_order; /* the run does not send in the order of the log */
 	unsigned char log_id[STORE_LOG_ID_BYTES];
 };

@@ -3,6 +3,7 @@
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
+import http2 from 'node:http2';
 import net from 'node:net';
 import path from 'node:path';
 import { test, assert, program } from '../lib/harness.mjs';
@@ -198,4 +199,43 @@ test('a format the target cannot take is refused', async (t) => {
 		assert.match(result.stderr, /format/);
 	}
 	assert.equal(server.requests.length, 0);
+});
+
+test('over HTTP/2 the same requests arrive', async (t) => {
+	const { dir, events, secret } = await filledLog();
+	const requests = [];
+	const sessions = new Set();
+	const server = http2.createServer();
+	server.on('session', (session) => {
+		sessions.add(session);
+		session.on('error', () => {});
+	});
+	server.on('stream', (stream, headers) => {
+		const parts = [];
+		stream.on('data', (part) => parts.push(part));
+		stream.on('end', () => {
+			requests.push({ headers, body: Buffer.concat(parts).toString() });
+			stream.respond({ ':status': requests.length === 3 ? 503 : 202 });
+			stream.end();
+		});
+	});
+	await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+	t.cleanup(() => {
+		sessions.forEach((session) => session.destroy());
+		server.close();
+	});
+	const target = `http://127.0.0.1:${server.address().port}/hook`;
+	const key = fs.readFileSync(secret, 'utf8').trim();
+	await runOk(['replay', '--target', target, '--http2', '--secret-file', secret, '--concurrency', '4', '--data', dir]);
+	assert.equal(requests.length, COUNT + 1); // one was busy
+	assert.deepEqual(new Set(requests.map((r) => r.body)), new Set(events.map((event) => event.body)));
+	for (const { headers, body } of requests) {
+		assert.deepEqual([headers[':method'], headers[':path'], headers[':scheme']], ['POST', '/hook', 'http']);
+		assert.equal(headers['x-hub-signature-256'], `sha256=${crypto.createHmac('sha256', key).update(body).digest('hex')}`);
+	}
+	// A server that only knows 1.1 cannot be spoken to like that, and without the option is.
+	const old = await startServer(t);
+	const refused = await run(['replay', '--target', old.url, '--http2', '--retries', '0', '--to', '1', '--data', dir]);
+	assert.equal(refused.code, 7);
+	assert.equal(old.requests.length, 0);
 });

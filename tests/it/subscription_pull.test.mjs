@@ -351,6 +351,14 @@ test('consumers that are slow, silent or too many cost the others nothing', asyn
 		socket.write(text);
 		return state;
 	};
+	const sockets = () => fs.readdirSync(`/proc/${served.pid}/fd`).filter((fd) => {
+		try {
+			return fs.readlinkSync(`/proc/${served.pid}/fd/${fd}`).startsWith('socket:');
+		} catch {
+			return false; // closed meanwhile
+		}
+	}).length;
+	const before = sockets();
 	// Eight at once about one subscription, none of which reads; the ninth is told so.
 	const stalled = numbers(1, 8).map(() => raw(`GET /v1/subscriptions/a/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\nAccept: text/event-stream\r\n\r\n`));
 	const status = () => ask(served.url, 'GET', '/a', key).then((answer) => answer.status);
@@ -362,7 +370,7 @@ test('consumers that are slow, silent or too many cost the others nothing', asyn
 		assert.ok(memory() < 128 * 1024);
 	// They are cut off, although they hold the connection open.
 	await until(async () => await status() === 200);
-	await new Promise((resolve) => setTimeout(resolve, 1500)); // the last of them, too
+	await until(() => sockets() <= before);
 	// One that drips its request: the whole head counts, not the pause between two bytes.
 	const drip = raw('GET /v1/subscriptions/a HTTP/1.1\r\n');
 	const silent = numbers(1, 12).map(() => raw(''));
