@@ -229,7 +229,8 @@ test('a target that is no public address is refused unless it is allowed', async
 	const elsewhere = ['2130706433', '0x7f000001', '0177.0.0.1', '127.1', '127.0.0.2', '0.0.0.0', '0', '[::ffff:127.0.0.1]', '[::ffff:7f00:1]', '[::]',
 		'10.0.0.1', '172.16.0.1', '172.31.255.255', '192.168.1.1', '169.254.169.254', '100.64.0.1', '192.0.0.1', '192.0.2.1', '198.18.0.1',
 		'198.51.100.7', '203.0.113.9', '224.0.0.1', '240.0.0.1', '255.255.255.255', '[fe80::1]', '[fc00::1]', '[fd12:3456::1]', '[ff02::1]',
-		'[2001:db8::1]', '[2002:7f00:1::]', '[64:ff9b::7f00:1]', '[::ffff:10.0.0.1]', '[2001::1]'];
+		'[2001:db8::1]', '[2002:7f00:1::]', '[64:ff9b::7f00:1]', '[::ffff:10.0.0.1]', '[2001::1]', '[::127.0.0.1]', '[::ffff:0:7f00:1]',
+		'[64:ff9b:1::7f00:1]', '[fec0::1]', '[::ffff:169.254.169.254]', '0.1', '192.88.99.1', '[100::1]', '[::1%25lo]'];
 	for (const host of elsewhere) {
 		const result = await replay(`http://${host}:${port}/`);
 		assert.equal(result.code, 2, `${host}: ${result.stderr}`);
@@ -237,6 +238,22 @@ test('a target that is no public address is refused unless it is allowed', async
 	}
 	for (const url of [`http://user:pw@127.0.0.1:${port}/`, `http://user@127.0.0.1:${port}/`, 'http:///x', `gopher://127.0.0.1:${port}/`, `ftp://127.0.0.1:${port}/`])
 		assert.equal((await replay(url)).code, 2, url);
+	assert.equal(server.arrived.length, 0);
+
+	// Somebody who may be asked sends on to somebody who may not: nobody follows.
+	for (const status of [301, 302, 303, 307, 308]) {
+		const asked = [];
+		const gate = http.createServer((request, response) => {
+			asked.push(request.url);
+			request.resume();
+			response.writeHead(status, { Location: `http://127.0.0.1:${port}/` }).end();
+		});
+		await new Promise((resolve) => gate.listen(0, '127.0.0.1', resolve));
+		assert.equal((await replay(`http://127.0.0.1:${gate.address().port}/`)).code, 7, String(status));
+		gate.closeAllConnections();
+		await new Promise((resolve) => gate.close(resolve));
+		assert.equal(asked.length, 1);
+	}
 	assert.equal(server.arrived.length, 0);
 
 	// The control: this machine, written as such; then by permission.
