@@ -1,25 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
 #include "base/limits.h"
 #include "ingest/delivery.h"
 #include "ingest/redact.h"
+#include "ingest/server.h"
+#include "tests/tools/fuzz.h"
+#include "tests/unit/ingest/world.h"
 
-/* libFuzzer entry for every provider: head, time, verify and body of one request. Needs clang; not
- * part of the ordinary build:
- *
- *	clang -std=c11 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined \
- *		tests/fuzz/provider_fuzz.c ingest/provider/[a-z]*.c ingest/provider.c \
- *		ingest/provider_parts.c ingest/delivery.c ingest/guard.c ingest/redact.c \
- *		ingest/source_s[a-z]*.c ingest/silence.c event/[a-z]*.c base/[a-z]*.c \
- *		-lmsgpackc -lcrypto -linih -o provider_fuzz
- *	./provider_fuzz -max_total_time=60
- *
- * With -DREPLAY instead of -fsanitize=fuzzer it runs the files it is given, with any compiler.
- *
- * Input: one byte that chooses the source, one with flags (the delivery is rightly signed by the
- * provider's own ping, which the rest then damages), the query in a line, header lines up to an
- *empty one, the body. */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* Input of the target "provider": one byte that chooses the source, one with flags (the delivery is
+ * rightly signed by the provider's own ping, which the rest then damages), the query in a line, header
+ * lines up to an empty one, the body. Of "request": what a client sends. */
 
 static const struct {
 	const char *provider, *secret;
@@ -112,7 +107,7 @@ add_ping(struct input *in, const struct source *source, struct arena *a)
 }
 
 /* Nothing that was signed by nobody here may be taken: what is accepted must be the ping. */
-static void
+static bool
 judge(struct input *in, const struct source *source, bool whole_ping, struct arena *a)
 {
 	const struct guard_request request = { bytes_str("POST"),
@@ -126,13 +121,13 @@ judge(struct input *in, const struct source *source, bool whole_ping, struct are
 	const char *key_id;
 	if (!guard_head(&request, &facts, &no) ||
 		!delivery_begin(&d, source, &request, &facts, a, &no))
-		return;
+		return false;
 	(void)delivery_check_time(&d, 1614556800, &no);
 	(void)redact_query(source->setup, salt, facts.query, a);
 	bool right = delivery_verify(&d, in->body, 1, &key_id);
 	ASSERT(!whole_ping || right || source->secret_count == 0 || d.unsigned_ping);
 	if (!right || !delivery_read_body(&d, in->body, &no))
-		return;
+		return false;
 	const struct provider_content *content = &d.content;
 	ASSERT(provider_is_claim(content->claims.event));
 	ASSERT(provider_is_claim(content->claims.delivery));
@@ -141,13 +136,14 @@ judge(struct input *in, const struct source *source, bool whole_ping, struct are
 		ASSERT(provider_is_claim(content->parts[i].event));
 		ASSERT(content->parts[i].delivery.len > 0 && content->parts[i].body.len > 0);
 	}
+	return true;
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static bool
+run_provider(const unsigned char *data, size_t size)
 {
 	if (size < 2)
-		return 0;
+		return false;
 	size_t chosen = data[0] % COUNT_OF(sources);
 	struct arena *a = arena_new(4096);
 	static const struct source_pairs none = { .count = 0 };
@@ -175,29 +171,105 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			     "v1a") != 0;
 	if (ping)
 		add_ping(&in, &source, a);
-	judge(&in, &source, whole, a);
+	bool taken = judge(&in, &source, whole, a);
 	source_tear_down(&source);
 	arena_free(a);
-	return 0;
+	return taken;
 }
 
-#ifdef REPLAY
-int
-main(int argc, char **argv)
+/* Of all sources in turn: the ping as it is, and one that the input completes. */
+static unsigned char *
+sample_provider(unsigned number, size_t *size)
 {
-	for (int i = 1; i < argc; i++) {
-		static unsigned char data[1 << 20];
-		FILE *file = fopen(argv[i], "re");
-		if (file == NULL)
-			return 1;
-		size_t len = fread(data, 1, sizeof data, file);
-		fclose(file);
-		/* A copy of its own size, so that reading behind it is seen. */
-		unsigned char *copy = base_alloc(len + 1);
-		memcpy(copy, data, len);
-		(void)LLVMFuzzerTestOneInput(copy, len);
-		free(copy);
-	}
-	return 0;
+	static const char rest[] = "id=1\nX-Github-Event: push\ni: 1\nt: 1614556800\nce-id: 1\n\n"
+				   "{\"a\":[{\"b\":\"x\"}],\"id\":\"7\",\"type\":\"t\"}";
+	size_t more = number < COUNT_OF(sources) ? 0 : sizeof rest - 1;
+	unsigned char *data = base_alloc(2 + more);
+	data[0] = (unsigned char)(number % COUNT_OF(sources));
+	data[1] = 1;
+	memcpy(data + 2, rest, more);
+	*size = 2 + more;
+	return data;
 }
-#endif
+
+/* ---- a whole request, through a socketpair into the HTTP library and all of the receiver ---- */
+
+static struct world *
+the_world(void)
+{
+	static struct world *w;
+	/* A thread per connection: the pool's epoll can miss a client that is gone for half a second. */
+	if (w == NULL)
+		w = world_new(INGEST_CONNECTION);
+	return w;
+}
+
+static int
+connect_pair(struct world *w)
+{
+	int ends[2];
+	const struct sockaddr_un peer = { .sun_family = AF_UNIX };
+	const struct timeval patience = { .tv_sec = 20 };
+	ASSERT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+	setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	while (MHD_add_connection(w->in->daemon, ends[1], (const struct sockaddr *)&peer, sizeof peer) !=
+		MHD_YES)
+		clock_sleep_ms(1); /* threads of earlier ones are about to end; ends[1] was closed */
+	return ends[0];
+}
+
+static bool
+run_request(const unsigned char *data, size_t size)
+{
+	struct world *w = the_world();
+	struct buf answer = buf_new(256 * 1024);
+	unsigned char part[4096];
+	uint64_t before = fake_store_count(w->store);
+	int fd = connect_pair(w);
+	world_send(fd, data, size);
+	shutdown(fd, SHUT_WR);
+	ssize_t n;
+	while ((n = recv(fd, part, sizeof part, 0)) > 0)
+		buf_put(&answer, part, (size_t)n);
+	/* Whatever came, it ends. */
+	ASSERT(n == 0 || errno == ECONNRESET);
+	close(fd);
+	const char *text = buf_cstr(&answer);
+	ASSERT(answer.len == 0 || strncmp(text, "HTTP/1.1 ", 9) == 0);
+	uint64_t stored = fake_store_count(w->store) - before;
+	ASSERT(stored <= 1);
+	/* Nobody else can sign; the source that takes anything is told by its name. */
+	if (stored == 1)
+		ASSERT(memmem(data, size, WORLD_BODY, sizeof WORLD_BODY - 1) != NULL ||
+			memmem(data, size, "/in/o", 5) != NULL || memmem(data, size, "%", 1) != NULL);
+	bool taken = strstr(text, "HTTP/1.1 20") != NULL;
+	buf_free(&answer);
+	return taken;
+}
+
+static unsigned char *
+sample_request(unsigned number, size_t *size)
+{
+	static const char *const fixed[] = {
+		"POST /in/open HTTP/1.1\r\n" WORLD_HEAD "\r\n{}",
+		"POST /in/open HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+		"X-GitHub-Event: e\r\nX-GitHub-Delivery: d\r\n\r\n1\r\n{\r\n1;a=b\r\n}\r\n0\r\n\r\n",
+		"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n",
+		"POST /in/open HTTP/1.1\r\nExpect: 100-continue\r\n" WORLD_HEAD "\r\n{}",
+	};
+	struct buf text = buf_new(4096);
+	size_t which = number % (COUNT_OF(fixed) + 2);
+	if (which < COUNT_OF(fixed))
+		buf_put_str(&text, fixed[which]);
+	else
+		world_put_post(&text, "/in/gh", "d-1", bytes_str(WORLD_BODY),
+			which == COUNT_OF(fixed) ? "" : "X-Forwarded-For: 10.0.0.1, 6.6.6.6\r\n");
+	*size = text.len;
+	return text.data;
+}
+
+const struct fuzz_target fuzz_targets[] = {
+	{ "provider", run_provider, sample_provider, 40000 },
+	{ "request", run_request, sample_request, 4000 },
+};
+const size_t fuzz_target_count = COUNT_OF(fuzz_targets);
