@@ -75,6 +75,9 @@ copy_small(struct backup *b, const char *name, struct err *e)
 		free_name(b, name, "", f->file);
 		rc = copy_file(path, b->dir, f->file, manifest_file_mode(name), f->sha256, &f->bytes, e);
 		b->now.file_count += rc == RC_OK;
+	} else if (strcmp(name, SIGNKEY_NAME) == 0) {
+		rc = err_set(e, RC_NOTFOUND, "log.checkpoints", "%s is not there; back up without the key",
+			path);
 	}
 	free(path);
 	return rc;
@@ -238,6 +241,19 @@ chain_at(struct backup *b, uint64_t seq, unsigned char chain[STORE_CHAIN_BYTES],
 	return rc;
 }
 
+/* The chain value the copy ends with. */
+static enum rc
+end_chain(struct backup *b, struct err *e)
+{
+	enum rc rc = chain_at(b, b->end, b->now.chain, e);
+	/* Everything archived has been removed from the log, and nothing came since. */
+	if (rc == RC_NOTFOUND && b->old.last_seq == b->end) {
+		memcpy(b->now.chain, b->old.chain, sizeof b->now.chain);
+		rc = RC_OK;
+	}
+	return rc;
+}
+
 /* Whether this log may go on where the earlier backup ended. */
 static enum rc
 check_old(struct backup *b, struct err *e)
@@ -369,13 +385,7 @@ copy_log(struct store_reader *r, const char *log_dir, const char *dir, bool arch
 	if (b.archive)
 		b.end = b.now.last_seq = last_archived(&b.now);
 	if (rc == RC_OK && b.end > 0)
-		rc = chain_at(&b, b.end, b.now.chain, e);
-	if (rc == RC_NOTFOUND) {
-		/* Everything archived has been removed from the log meanwhile, and nothing came
-		 * since. */
-		memcpy(b.now.chain, b.old.chain, sizeof b.now.chain);
-		rc = RC_OK;
-	}
+		rc = end_chain(&b, e);
 	if (rc == RC_OK)
 		rc = manifest_write(dir, &b.now, e);
 	if (rc == RC_OK)

@@ -79,6 +79,9 @@ test('the key is in a backup only when asked for', async (t) => {
 	await log(dir, 'backup', backup);
 	assert.ok(!has());
 	const without = tempDir(t, 'without');
+	fs.renameSync(path.join(dir, 'log/checkpoint.key'), path.join(dir, 'away'));
+	assert.equal((await run(['log', 'backup', backup, '--with-key', '--data', dir])).code, 3);
+	fs.renameSync(path.join(dir, 'away'), path.join(dir, 'log/checkpoint.key'));
 	await log(without, 'restore', backup);
 	assert.deepEqual((await verify(without, '--key', first)).errors, [], 'what was signed before is as good as ever');
 	await add(without, 7, 8);
