@@ -7,6 +7,10 @@
  * of the log. When something fails, what was not confirmed is read again from the log, so nothing
  * but numbers is kept of what is under way. */
 
+/* A stop, progress and what was stored meanwhile are looked at once for so many events, unless
+ * there is time between two of them. */
+#define LOOK_EVERY 32
+
 struct sent {
 	uint64_t seq;
 	size_t bytes;
@@ -16,6 +20,7 @@ struct stream {
 	struct run *run;
 	struct sent *sent; /* under way, in order: a ring */
 	size_t first, count, capacity;
+	uint64_t steps;
 	uint64_t failures; /* in a row */
 	uint64_t *failed;  /* with only_failed: what is to be sent, ascending */
 	size_t failed_count;
@@ -96,6 +101,14 @@ pass_over(struct stream *s, const struct event *ev, struct err *e)
 	return settle(s, ev, false, &why, e);
 }
 
+static bool
+wait_or_stop(struct stream *s, int64_t us)
+{
+	if (run_stopped_within_us(s->run, us))
+		s->run->result->interrupted = s->stop = true;
+	return s->stop;
+}
+
 static enum rc
 offer(struct stream *s, const struct event *ev, struct err *e)
 {
@@ -107,22 +120,20 @@ offer(struct stream *s, const struct event *ev, struct err *e)
 		if (rc != RC_OK || s->stop)
 			return rc;
 	}
-	int64_t due_us = pace_next_us(&run->pace, clock_monotonic_us());
-	/* Whoever waits long has time to hear what became of the others. */
-	if (due_us > 1000)
+	int64_t due_us = run->options->rate == 0
+				 ? 0
+				 : pace_next_us(&run->pace, clock_monotonic_us());
+	if (due_us > 0) {
 		rc = collect(s, false, e);
-	if (rc != RC_OK)
-		return rc;
-	if (run_stopped_within_us(run, due_us)) {
-		run->result->interrupted = s->stop = true;
-		return RC_OK;
+		if (rc != RC_OK || wait_or_stop(s, due_us))
+			return rc;
 	}
 	rc = run->kind->publish(run->target, ev, e);
 	if (rc == RC_DENIED && e->id != NULL && strcmp(e->id, "replay.refused") == 0)
 		return pass_over(s, ev, e);
 	if (rc == RC_OK)
 		remember(s, ev);
-	return rc == RC_OK ? collect(s, false, e) : rc;
+	return rc;
 }
 
 /* One event of the range. */
@@ -139,8 +150,11 @@ step(struct stream *s, const struct event *ev, struct err *e)
 		return rc;
 	run->result->scanned++;
 	note_position(s);
+	if (++s->steps % LOOK_EVERY != 0)
+		return RC_OK;
 	run_progress(run);
-	return RC_OK;
+	(void)wait_or_stop(s, 0);
+	return collect(s, false, e);
 }
 
 static enum rc
