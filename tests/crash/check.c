@@ -122,6 +122,9 @@ read_all(struct store *s, const struct check_expect *expect, struct check_outcom
 	return !out->bad;
 }
 
+/* So many of the newest events are all sent again: what the index may not hold yet. */
+#define SENT_AGAIN 16
+
 /* Whoever got no answer sends again; whoever got one may, too. */
 static bool
 send_again(struct store *s, const struct check_expect *expect, struct check_outcome *out)
@@ -129,7 +132,8 @@ send_again(struct store *s, const struct check_expect *expect, struct check_outc
 	struct check_event c = { .body = NULL };
 	for (uint64_t seq = out->first; seq != 0 && seq <= out->last; seq++) {
 		uint64_t id = expect->ids[seq - 1];
-		if ((id & (CHECK_KEYLESS | CHECK_LARGE | CHECK_AUDIT)) != 0)
+		bool chosen = seq + SENT_AGAIN > out->last || (seq + expect->sample) % 4 == 0;
+		if (!chosen || (id & (CHECK_KEYLESS | CHECK_LARGE | CHECK_AUDIT)) != 0)
 			continue;
 		check_event_make(&c, id);
 		struct store_result result = store_append(s, &c.event);

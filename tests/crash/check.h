@@ -48,6 +48,7 @@ struct check_expect {
 	size_t count;
 	uint64_t segment_bytes_max;
 	unsigned write_on; /* so many events are appended afterwards */
+	uint64_t sample;   /* any number: which of the older events are sent again */
 	bool archived;     /* what the log has let go of is in the archive; nothing may be missing */
 	check_further_fn further; /* may be NULL */
 };
@@ -59,7 +60,7 @@ bool check_wrong(struct check_outcome *out, const char *fmt, ...) __attribute__(
 bool check_read(struct store_reader *r, const struct check_expect *expect, struct check_outcome *out);
 
 /* Opens the log below root as a starting program does, compares everything it gives with what was
- * submitted, sends all of it again, writes on, closes, verifies. Takes the whole process: what is wrong
+ * submitted, sends the newest and a quarter of the older events again, writes on, closes, verifies. Takes the whole process: what is wrong
  * inside LMDB may kill it. */
 void check_log(const char *root, const struct check_expect *expect, struct check_outcome *out);
 

@@ -170,7 +170,7 @@ write_image(const struct pool *p, const char *folder, const struct model_image *
 }
 
 static void
-check_in_child(const struct pool *p, const char *folder, struct check_outcome *out)
+check_in_child(const struct pool *p, const char *folder, uint64_t sample, struct check_outcome *out)
 {
 	static const int deadly[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS };
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -180,7 +180,9 @@ check_in_child(const struct pool *p, const char *folder, struct check_outcome *o
 	for (size_t i = 0; i < COUNT_OF(deadly); i++)
 		signal(deadly[i], SIG_DFL);
 	alarm(ALARM_S);
-	check_log(folder, p->expect, out);
+	struct check_expect expect = *p->expect;
+	expect.sample = sample;
+	check_log(folder, &expect, out);
 	_exit(0);
 }
 
@@ -202,7 +204,7 @@ start(struct pool *p, size_t entry, const struct model_image *image)
 	pid_t pid = fork();
 	ASSERT(pid >= 0);
 	if (pid == 0)
-		check_in_child(p, slot->path, &p->shared[i]);
+		check_in_child(p, slot->path, image->hash[0] >> 8, &p->shared[i]);
 	slot->pid = pid;
 }
 

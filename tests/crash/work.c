@@ -290,7 +290,7 @@ watched(const struct work *w)
 
 const struct workload work_list[] = {
 	{ "made and three events", 0, { { .run = make_and_three } }, 2000, 30000, .write_on = 30 },
-	{ "sixty commits", 0, { { .run = sixty_mixed } }, 7000, 260000, .write_on = 8 },
+	{ "sixty commits", 0, { { .run = sixty_mixed } }, 5000, 260000, .write_on = 8 },
 	{ "one event of 25 MB", 0, { { .run = one_large } }, 24, 600, .write_on = 3, .coarse = true },
 	{ "duplicates", 0, { { .run = duplicates } }, 1500, 60000, .write_on = 8 },
 	{ "many segments", 100000, { { .run = many_segments } }, 2500, 90000, .write_on = 8 },
