@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -23,6 +24,10 @@
 #define WORKERS 2
 #define FILES_MAX 16
 #define ALARM_S 4
+#define CASES 3000 /* of each kind of damage */
+#define CASES_SOAK 20000
+/* A start for writing, with all events sent again, takes as long as all else, and is done in every third case. */
+#define WRITTEN_EVERY 3
 
 enum damage { FLIP, CUT, ZERO, SWAP, DAMAGES, NO_DAMAGE };
 
@@ -237,7 +242,7 @@ answers_wrongly(const char *dir)
 }
 
 static void
-look(const char *dir, struct report *r)
+look(const char *dir, bool write, struct report *r)
 {
 	static const int deadly[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS, SIGABRT };
 	struct store_verify_report verified;
@@ -250,7 +255,7 @@ look(const char *dir, struct report *r)
 	r->reading = read_everything(dir);
 	r->sound = store_verify(dir, 1, 0, NULL, NULL, &verified, &e) == RC_OK && verified.last_seq == EVENTS;
 	r->verified = true;
-	r->wrong_answer = answers_wrongly(dir);
+	r->wrong_answer = write && answers_wrongly(dir);
 	_exit(0);
 }
 
@@ -271,7 +276,7 @@ one_case(const char *dir, const struct original *log, enum damage kind, uint64_t
 	pid_t pid = fork();
 	ASSERT(pid >= 0);
 	if (pid == 0)
-		look(dir, r);
+		look(dir, number % WRITTEN_EVERY == 0, r);
 	while (waitpid(pid, &status, 0) < 0)
 		ASSERT(errno == EINTR);
 	n->cases++;
@@ -296,7 +301,7 @@ every_damage_is_noticed(void **state)
 {
 	(void)state;
 	struct original log = { .count = 0 };
-	uint64_t cases = getenv("TEST_SOAK") != NULL ? 20000 : 600, wrong = 0;
+	uint64_t cases = getenv("TEST_SOAK") != NULL ? CASES_SOAK : CASES, wrong = 0;
 	struct counts *counts = mmap(NULL, sizeof *counts * WORKERS * DAMAGES, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct report *reports = mmap(NULL, sizeof *reports * WORKERS, PROT_READ | PROT_WRITE,
@@ -356,6 +361,10 @@ main(void)
 	/* In memory where that is possible. */
 	if (access("/dev/shm", W_OK) == 0)
 		setenv("TMPDIR", "/dev/shm", 1);
+	/* Once here rather than once per child: OpenSSL's beginning, and zeros for LMDB fresh from the kernel. */
+	unsigned char hash[SHA256_BYTES];
+	crypto_sha256(bytes_str(""), hash);
+	mallopt(M_MMAP_THRESHOLD, 1 << 18);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_damage_is_noticed),
 	};
