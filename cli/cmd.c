@@ -76,7 +76,8 @@ cmd_stop_fd(struct err *e)
 	stop_signals(&set);
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	int failed = pthread_sigmask(SIG_BLOCK, &set, NULL);
-	if (failed == 0 && sigaction(SIGPIPE, &ignore, NULL) != 0)
+	/* Both are told by the call that fails: a peer that is gone, a limit on the size of files. */
+	if (failed == 0 && (sigaction(SIGPIPE, &ignore, NULL) != 0 || sigaction(SIGXFSZ, &ignore, NULL) != 0))
 		failed = errno;
 	int fd = failed == 0 ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
 	if (fd < 0)
@@ -123,6 +124,7 @@ cmd_unblock_signals(void)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	struct sigaction standard = { .sa_handler = SIG_DFL };
 	sigaction(SIGPIPE, &standard, NULL);
+	sigaction(SIGXFSZ, &standard, NULL);
 }
 
 void

@@ -21,7 +21,7 @@ bool cmd_print(const struct buf *out);
  * that was cut off must not look complete. Called by main. */
 int cmd_flush(int code);
 
-/* Blocks SIGINT and SIGTERM for this thread and all it starts, ignores SIGPIPE, and returns a
+/* Blocks SIGINT and SIGTERM for this thread and all it starts, ignores SIGPIPE and SIGXFSZ, and returns a
  * descriptor that becomes readable when one of the two arrives; -1 with *e set. Never read from it: so
  * every thread sees it. Call it once and before any thread is started; the caller closes it. A child
  * process inherits the blocked signals and must unblock them (cmd_unblock_signals). */

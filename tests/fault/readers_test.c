@@ -3,13 +3,15 @@
 #include <errno.h>
 #include <lmdb.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "store/reader.h"
 #include "tests/unit/store/helper.h"
 
-/* All places for readers taken; readers that died inside a transaction; a map another process has
+/* All places for readers taken; readers that died inside a transaction, and what they cost; a map another process has
  * outgrown. */
 
 struct hog {
@@ -111,6 +113,60 @@ no_place_for_a_reader(void **state)
 	helper_remove(dir);
 }
 
+#define SMALL_BYTES 1024
+
+/* Commits `events` one by one; gives by how much the file grew for each byte stored. */
+static double
+growth(struct store *s, const char *segment, unsigned events)
+{
+	struct stat before, after;
+	unsigned char *noise = helper_noise(SMALL_BYTES, 5);
+	assert_int_equal(stat(segment, &before), 0);
+	for (unsigned i = 0; i < events; i++)
+		helper_append_bytes(s, "", (struct bytes){ noise, SMALL_BYTES });
+	assert_int_equal(stat(segment, &after), 0);
+	free(noise);
+	return (double)(after.st_size - before.st_size) / (events * (double)SMALL_BYTES);
+}
+
+static void
+wait_for_no_reader(struct store *s)
+{
+	struct store_reader *r;
+	struct store_stats st = { .readers = 1 };
+	struct err e;
+	int64_t deadline_ms = clock_monotonic_ms() + 30000;
+	assert_int_equal(store_reader_from(s, &r, &e), RC_OK);
+	while (st.readers > 0 && clock_monotonic_ms() < deadline_ms) {
+		clock_sleep_ms(50);
+		assert_int_equal(store_stats(r, &st, &e), RC_OK);
+	}
+	assert_true(st.readers == 0);
+	store_reader_close(r);
+}
+
+/* While somebody reads, no page that was in use when he began is used again; who died reading must not
+ * count for longer than until the writer's next look. */
+static void
+a_dead_reader_costs_no_room(void **state)
+{
+	(void)state;
+	char *dir = helper_dir(), segment[300];
+	snprintf(segment, sizeof segment, "%s/00000000000000000001.mdb", dir);
+	struct store *s = helper_open(dir);
+	helper_append(s, "", "first");
+	struct hog h = hog_start((const char *const[]){ segment, NULL });
+	double pinned = growth(s, segment, 60);
+	hog_kill(&h);
+	wait_for_no_reader(s);
+	double freed = growth(s, segment, 2000);
+	printf("# note: the file grew %.1f bytes per byte beside a reader, %.2f after its death\n", pinned, freed);
+	assert_true(pinned > 3);
+	assert_true(freed <= 1.2);
+	store_close(s);
+	helper_remove(dir);
+}
+
 /* Appends events of 64 KB until it is told to stop. */
 static void
 writer_run(const char *dir, unsigned events)
@@ -202,6 +258,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_place_for_a_reader),
+		cmocka_unit_test(a_dead_reader_costs_no_room),
 		cmocka_unit_test(another_process_outgrows_the_map),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

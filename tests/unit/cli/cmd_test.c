@@ -76,7 +76,7 @@ watch_signals(int signal_number)
 	int fd = cmd_stop_fd(&e);
 	if (fd < 0 || cmd_stopped(fd) || cmd_stopped(-1))
 		return 1;
-	if (raise(SIGPIPE) != 0 || raise(signal_number) != 0)
+	if (raise(SIGPIPE) != 0 || raise(SIGXFSZ) != 0 || raise(signal_number) != 0)
 		return 2;
 	/* Nobody reads it, so it stays visible to every thread that looks. */
 	return cmd_stopped(fd) && cmd_stopped(fd) ? 42 : 3;
