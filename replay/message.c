@@ -60,31 +60,38 @@ message_scratch(struct message *m)
 	return m->scratch;
 }
 
-/* Names of headers are tokens (RFC 9110 §5.6.2), values without control characters: brokers check
- * neither, and a line break would end the header. */
+/* Brokers check neither names nor values, and a line break would end the header. */
 static bool
-may_travel(const struct event_header *h)
+is_plain(struct bytes value)
 {
-	for (size_t i = 0; i < h->name.len; i++) {
-		unsigned char c = h->name.data[i];
-		if (c <= ' ' || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c) != NULL)
-			return false;
-	}
-	for (size_t i = 0; i < h->value.len; i++) {
-		unsigned char c = h->value.data[i];
+	for (size_t i = 0; i < value.len; i++) {
+		unsigned char c = value.data[i];
 		if ((c < ' ' && c != '\t') || c == 0x7f)
 			return false;
 	}
-	return h->name.len > 0 && post_may_send(h);
+	return true;
 }
 
-/* A header of ours; nothing for an empty value or one that could not travel. */
+/* RFC 9110 §5.6.2. */
+static bool
+is_token(struct bytes name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		unsigned char c = name.data[i];
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
+		if (!letter && (c <= ' ' || c >= 0x7f ||
+				       strchr("\"(),/:;<=>?@[\\]{}", c) != NULL))
+			return false;
+	}
+	return name.len > 0;
+}
+
+/* Nothing for an empty value or one that could not travel. */
 static void
 put(struct broker_header *list, size_t *count, const char *name, struct bytes value,
 	struct arena *a)
 {
-	const struct event_header h = { bytes_str(name), value };
-	if (value.len > 0 && may_travel(&h))
+	if (value.len > 0 && is_plain(value))
 		list[(*count)++] = (struct broker_header){ name, arena_string(a, value) };
 }
 
@@ -119,7 +126,7 @@ put_headers(struct message *m, const struct event *ev, struct broker_header *lis
 		put(list, count, "Content-Type", ev->content_type, a);
 	for (size_t i = 0; i < ev->header_count && i < LIMIT_IMPORT_HEADERS; i++) {
 		const struct event_header *h = &ev->headers[i];
-		if (!is_told_anew(h->name))
+		if (is_token(h->name) && !is_told_anew(h->name) && post_may_send(h))
 			put(list, count, arena_string(a, h->name), h->value, a);
 	}
 }
