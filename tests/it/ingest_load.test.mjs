@@ -12,7 +12,7 @@ import path from 'node:path';
 import { test, assert } from '../lib/harness.mjs';
 import { head } from '../lib/framing.mjs';
 import { bin, cleanEnv, exec, startIngest } from '../lib/hooklog.mjs';
-import { abort, drip, fdCount, history, makeDir, MIB, post, request, rssBytes, sleep, soon, startReceiver, stopUnderLoad, stored } from '../lib/load.mjs';
+import { abort, drip, fdCount, historyWithKills, makeDir, MIB, post, request, rssBytes, sleep, soon, startReceiver, stopUnderLoad, stored } from '../lib/load.mjs';
 
 test('aborted requests leave nothing behind', async (t) => {
 	const receiver = await startReceiver(t);
@@ -72,25 +72,7 @@ test('stopped under load ten times, nothing acknowledged is lost', { timeoutMs: 
 });
 
 test('a history with kills in the middle has no anomaly', { timeoutMs: 200000 }, async (t) => {
-	const dir = await makeDir(t);
-	const receiver = { dir, port: 0, current: null };
-	const begin = async () => {
-		receiver.current = await startIngest(t, dir, { env: receiver.port ? { HOOKLOG_INGEST_LISTEN: `127.0.0.1:${receiver.port}` } : {} });
-		receiver.port = receiver.current.port;
-	};
-	receiver.stop = () => receiver.current.stop();
-	await begin();
-	const result = await history(receiver, { operations: 4000, clients: 16, faults: async (over, progress) => {
-		for (const at of [0.2, 0.4, 0.6, 0.8]) {
-			while (!over() && progress() < at)
-				await sleep(5);
-			if (over())
-				return;
-			await receiver.current.kill();
-			await begin();
-		}
-	} });
-	t.note(JSON.stringify(result));
+	const result = await historyWithKills(t, { operations: 4000, clients: 16, kills: 4 });
 	assert.ok(result.ok > 1500 && result.refused > 100 && result.unknown > 10, JSON.stringify(result));
 });
 

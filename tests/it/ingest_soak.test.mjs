@@ -6,8 +6,7 @@
 // TEST-TIMEOUT: 7200
 // TEST-ALONE
 import { test, assert } from '../lib/harness.mjs';
-import { startIngest } from '../lib/hooklog.mjs';
-import { abort, fdCount, flood, history, makeDir, MIB, post, request, rssBytes, sleep, soon, startReceiver, stopUnderLoad } from '../lib/load.mjs';
+import { abort, fdCount, flood, historyWithKills, MIB, post, request, rssBytes, sleep, soon, startReceiver, stopUnderLoad } from '../lib/load.mjs';
 
 test('100,000 aborted requests leave nothing behind', { timeoutMs: 1800000 }, async (t) => {
 	const receiver = await startReceiver(t);
@@ -70,24 +69,6 @@ test('stopped under load 100 times, nothing acknowledged is lost', { timeoutMs: 
 });
 
 test('a history of 100,000 operations with kills has no anomaly', { timeoutMs: 3600000 }, async (t) => {
-	const dir = await makeDir(t);
-	const receiver = { dir, port: 0, current: null };
-	const begin = async () => {
-		receiver.current = await startIngest(t, dir, { env: receiver.port ? { HOOKLOG_INGEST_LISTEN: `127.0.0.1:${receiver.port}` } : {} });
-		receiver.port = receiver.current.port;
-	};
-	receiver.stop = () => receiver.current.stop();
-	await begin();
-	const result = await history(receiver, { operations: 100000, faults: async (over, progress) => {
-		for (let at = 0.01; at < 1; at += 0.01) {
-			while (!over() && progress() < at)
-				await sleep(5);
-			if (over())
-				return;
-			await receiver.current.kill();
-			await begin();
-		}
-	} });
-	t.note(JSON.stringify(result));
+	const result = await historyWithKills(t, { operations: 100000, kills: 99 });
 	assert.ok(result.ok > 50000 && result.unknown > 1000, JSON.stringify(result));
 });

@@ -139,7 +139,7 @@ export function flood(port, count, text) {
 // Clients that record what they sent and what they were told, while faults() happens; then the log is
 // compared with the model: ok means exactly once, refused means never, anything else at most once; what was
 // acknowledged before another was sent has the smaller number.
-export async function history(receiver, { operations, clients = 32, faults }) {
+async function history(receiver, { operations, clients = 32, faults }) {
 	const log = [];
 	let next = 0;
 	let over = false;
@@ -206,6 +206,29 @@ export async function history(receiver, { operations, clients = 32, faults }) {
 	assert.deepEqual(anomalies.slice(0, 20), []);
 	const count = (outcome) => log.filter((entry) => entry.outcome === outcome).length;
 	return { ok: count('ok'), refused: count('refused'), unknown: count('unknown'), events: events.length };
+}
+
+// history() with a receiver that is killed and started again at even intervals, kills times.
+export async function historyWithKills(t, { operations, clients, kills }) {
+	const dir = await makeDir(t);
+	const receiver = { dir, port: 0, current: null, stop: () => receiver.current.stop() };
+	const begin = async () => {
+		receiver.current = await startIngest(t, dir, { env: receiver.port ? { HOOKLOG_INGEST_LISTEN: `127.0.0.1:${receiver.port}` } : {} });
+		receiver.port = receiver.current.port;
+	};
+	await begin();
+	const result = await history(receiver, { operations, clients, faults: async (over, progress) => {
+		for (let i = 1; i <= kills; i++) {
+			while (!over() && progress() < i / (kills + 1))
+				await sleep(5);
+			if (over())
+				return;
+			await receiver.current.kill();
+			await begin();
+		}
+	} });
+	t.note(JSON.stringify(result));
+	return result;
 }
 
 // Ends the receiver in order while clients send, and starts it again, rounds times. Nothing acknowledged may

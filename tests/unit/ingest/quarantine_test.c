@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,43 +15,10 @@
 #include "ingest/admit.h"
 #include "ingest/compose.h"
 #include "tests/unit/ingest/fake_store.h"
+#include "tests/unit/ingest/folder.h"
 
 #define SECRET "0123456789abcdef"
 #define BODY "{\"action\":\"opened\"}"
-
-struct folder {
-	char path[128];
-	struct arena *arena;
-};
-
-static int
-make(void **state)
-{
-	struct folder *f = base_zalloc(sizeof *f);
-	const char *tmp = getenv("TMPDIR");
-	snprintf(f->path, sizeof f->path, "%s/hooklog-ring-XXXXXX", tmp == NULL ? "/tmp" : tmp);
-	assert_non_null(mkdtemp(f->path));
-	f->arena = arena_new(1024);
-	*state = f;
-	return 0;
-}
-
-static int
-remove_entry(
-	const char *path, const struct stat *st UNUSED, int type UNUSED, struct FTW *ftw UNUSED)
-{
-	return remove(path);
-}
-
-static int
-drop(void **state)
-{
-	struct folder *f = *state;
-	nftw(f->path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-	arena_free(f->arena);
-	free(f);
-	return 0;
-}
 
 static const char *
 in_folder(struct folder *f, const char *name)
@@ -422,13 +388,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(newest_records_stay, make, drop),
-		cmocka_unit_test_setup_teardown(marks_and_sizes_survive, make, drop),
-		cmocka_unit_test_setup_teardown(damage_is_found_and_does_no_harm, make, drop),
-		cmocka_unit_test_setup_teardown(killed_writer_leaves_a_ring, make, drop),
+		cmocka_unit_test_setup_teardown(newest_records_stay, folder_make, folder_drop),
+		cmocka_unit_test_setup_teardown(marks_and_sizes_survive, folder_make, folder_drop),
+		cmocka_unit_test_setup_teardown(damage_is_found_and_does_no_harm, folder_make, folder_drop),
+		cmocka_unit_test_setup_teardown(killed_writer_leaves_a_ring, folder_make, folder_drop),
 		cmocka_unit_test_setup_teardown(
-			kept_requests_are_admitted_with_the_right_secret, make, drop),
-		cmocka_unit_test_setup_teardown(only_so_many_are_kept, make, drop),
+			kept_requests_are_admitted_with_the_right_secret, folder_make, folder_drop),
+		cmocka_unit_test_setup_teardown(only_so_many_are_kept, folder_make, folder_drop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

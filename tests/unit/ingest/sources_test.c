@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,42 +12,9 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "ingest/source_edit.h"
+#include "tests/unit/ingest/folder.h"
 
 #define SECRET "0123456789abcdef"
-
-struct folder {
-	char path[128];
-	struct arena *arena;
-};
-
-static int
-make(void **state)
-{
-	struct folder *f = base_zalloc(sizeof *f);
-	const char *tmp = getenv("TMPDIR");
-	snprintf(f->path, sizeof f->path, "%s/hooklog-sources-XXXXXX", tmp == NULL ? "/tmp" : tmp);
-	assert_non_null(mkdtemp(f->path));
-	f->arena = arena_new(1024);
-	*state = f;
-	return 0;
-}
-
-static int
-remove_entry(
-	const char *path, const struct stat *st UNUSED, int type UNUSED, struct FTW *ftw UNUSED)
-{
-	return remove(path);
-}
-
-static int
-drop(void **state)
-{
-	struct folder *f = *state;
-	nftw(f->path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-	arena_free(f->arena);
-	free(f);
-	return 0;
-}
 
 static const char *
 put(struct folder *f, const char *name, const char *text, unsigned mode)
@@ -391,17 +357,17 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(sources_are_loaded_and_found, make, drop),
-		cmocka_unit_test_setup_teardown(missing_folder_is_no_source, make, drop),
-		cmocka_unit_test_setup_teardown(wrong_files_are_named, make, drop),
-		cmocka_unit_test_setup_teardown(added_sources_can_be_loaded, make, drop),
+		cmocka_unit_test_setup_teardown(sources_are_loaded_and_found, folder_make, folder_drop),
+		cmocka_unit_test_setup_teardown(missing_folder_is_no_source, folder_make, folder_drop),
+		cmocka_unit_test_setup_teardown(wrong_files_are_named, folder_make, folder_drop),
+		cmocka_unit_test_setup_teardown(added_sources_can_be_loaded, folder_make, folder_drop),
 		cmocka_unit_test_setup_teardown(
-			secrets_have_their_times_and_sources_their_limits, make, drop),
+			secrets_have_their_times_and_sources_their_limits, folder_make, folder_drop),
 		cmocka_unit_test_setup_teardown(
-			credentials_come_from_the_service_manager, make, drop),
+			credentials_come_from_the_service_manager, folder_make, folder_drop),
 		cmocka_unit_test_setup_teardown(
-			rotation_puts_the_new_secret_first_and_ends_the_old, make, drop),
-		cmocka_unit_test_setup_teardown(sources_are_disabled_and_removed, make, drop),
+			rotation_puts_the_new_secret_first_and_ends_the_old, folder_make, folder_drop),
+		cmocka_unit_test_setup_teardown(sources_are_disabled_and_removed, folder_make, folder_drop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
