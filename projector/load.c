@@ -5,12 +5,17 @@
 #include "projector/tables.h"
 
 /* Rows of one table that go to the database together. */
-#define COPY_BYTES ((size_t)4 * 1024 * 1024)
+#define COPY_BYTES ((size_t)1024 * 1024)
 
+/* The program, libpq and rows on their way to it: measured, some 80 MiB. */
+#define BESIDE_BYTES ((size_t)96 * 1024 * 1024)
+
+/* For rows and batches. */
 static size_t
 memory_bytes(const struct projector_options *o)
 {
-	return o->memory_bytes_max == 0 ? (size_t)1 << 30 : o->memory_bytes_max;
+	size_t max = o->memory_bytes_max == 0 ? (size_t)1 << 30 : o->memory_bytes_max;
+	return max > 2 * BESIDE_BYTES ? max - BESIDE_BYTES : max;
 }
 
 size_t

@@ -190,8 +190,8 @@ batch_next(struct batch *b)
 	return &b->records[b->count];
 }
 
-/* A read of fewer bytes than this leaves its pages mapped. */
-#define FORGET_BYTES_MIN ((uintptr_t)1024 * 1024)
+/* A read of fewer bytes than this leaves its pages mapped: the kernel maps as many around each. */
+#define FORGET_BYTES_MIN ((uintptr_t)64 * 1024)
 
 /* Takes the file's pages between two records out of our address space. The page cache keeps them, and they come
  * back when they are touched; but a pass over a long log would count as memory of ours, all of it. */
