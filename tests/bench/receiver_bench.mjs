@@ -12,6 +12,7 @@ import { test, assert, program } from '../lib/harness.mjs';
 import { bin, cleanEnv, exec, runOk, startIngest } from '../lib/hooklog.mjs';
 import { npmPackage } from '../lib/npm.mjs';
 import { startPostgres } from '../lib/postgres.mjs';
+import { startRedis } from '../lib/redis.mjs';
 
 const SECONDS = process.argv[2] ?? '5';
 const CONNECTIONS = process.argv[3] ?? '64';
@@ -122,7 +123,6 @@ row('Node, @octokit/webhooks, INSERT', async (t, name) => {
 	fs.writeFileSync(file, `
 import { createRequire } from 'node:module';
 import http from 'node:http';
-import { startRedis } from '../lib/redis.mjs';
 const { createNodeMiddleware, Webhooks } = await import(${JSON.stringify(path.join(octokit.dir, 'dist-bundle/index.js'))});
 const { Pool } = createRequire(import.meta.url)(${JSON.stringify(pg.dir)});
 const pool = new Pool({ max: 16 });
