@@ -219,7 +219,8 @@ const struct cli_command cmd_project_explain = {
 	.args_max = 10,
 	.summary = "Show which events made a row what it is.",
 	.details = "KEY is the row's primary key, one argument per column. For each group of columns: the event that\n"
-		   "told it last, the version it won with, and the values. `hooklog log show SEQ` shows an event.\n",
+		   "told it last, the version it won with, and the values. Events that told the same thing and lost,\n"
+		   "being older, are not listed. `hooklog log show SEQ` shows an event.\n",
 	.run = run_explain,
 };
 
