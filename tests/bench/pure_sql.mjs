@@ -9,7 +9,7 @@ import path from 'node:path';
 const literal = (text) => `'${text.replaceAll("'", "''")}'`;
 const pathOf = (dotted) => literal(`{${dotted.split('.').join(',')}}`);
 const ENVELOPE = { seq: 'r.seq', received_at: 'r.received_at', event: 'r.event', delivery: 'r.delivery', source: "'github'", provider: "'github'",
-	hook: "'1'", origin: '0', bytes: 'r.bytes', parked: 'false', position: 'o.position' };
+	host: 'null', hook: "'1'", origin: '0', bytes: 'r.bytes', parked: 'false', position: 'o.position' };
 
 // Splits at a separator outside of quotes and parentheses.
 function split(text, separator) {
@@ -36,8 +36,11 @@ function operand(text, at) {
 		return { sql: 'null' };
 	if (text.startsWith("'"))
 		return { sql: text };
-	if (text.startsWith('@'))
+	if (text.startsWith('@')) {
+		if (!ENVELOPE[text.slice(1)])
+			throw new Error(`no SQL for ${text}`);
 		return { sql: ENVELOPE[text.slice(1)] };
+	}
 	if (text.startsWith(':'))
 		return { sql: `o.${text.slice(1)}` };
 	if ((match = /^count\((.*)\)$/.exec(text)))
