@@ -251,6 +251,7 @@ main(void)
 {
 	/* The runner's deadline is that of the long form. */
 	alarm(soak() ? 14000 : 900);
+	setvbuf(stdout, NULL, _IOLBF, 0); /* for who follows a long run in a file */
 	/* LMDB asks for megabytes of zeros at every opening. Fresh from the kernel they cost nothing until they are
 	 * used; malloc would rather clear what was freed before. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 18);

@@ -11,6 +11,8 @@
 #include "tests/tools/folder.h"
 
 #define SLOTS_MAX 8
+/* In the long form so many images are a line. */
+#define TOLD_EVERY 10000
 /* Far more than any check takes on a busy machine: a log that makes a start hang is a violation. */
 #define ALARM_S 60
 
@@ -31,7 +33,7 @@ struct pool {
 	const struct check_expect *expect;
 	struct bytes stale_lock;
 	struct entry *entries; /* open addressing; the table of hashes is beside it */
-	size_t count, room;
+	size_t count, room, bad;
 	uint32_t *table;
 	size_t table_size;
 	uint64_t allowed;
@@ -119,6 +121,7 @@ reap(struct pool *p)
 				(unsigned)status);
 		}
 		p->entries[slot->entry].outcome = out;
+		p->bad += out->bad;
 		slot->pid = 0;
 		return;
 	}
@@ -222,6 +225,8 @@ pool_take(const struct model_image *image, void *context)
 		*entry = (struct entry){ .hash = { image->hash[0], image->hash[1] }, .point = image->point,
 			.submitted_most = image->point.submitted };
 		p->table[at] = (uint32_t)p->count;
+		if (p->count % TOLD_EVERY == 0 && getenv("TEST_SOAK") != NULL)
+			fprintf(stderr, "# %zu images, %zu of them bad in themselves\n", p->count, p->bad);
 		start(p, p->count - 1, image);
 		return;
 	}
