@@ -145,6 +145,26 @@ packer_set_dict(struct packer *p, struct dict *d)
 	dict_unref(old);
 }
 
+struct dict *
+packer_dict(struct packer *p)
+{
+	pthread_mutex_lock(&p->lock);
+	struct dict *d = dict_ref(p->dict);
+	pthread_mutex_unlock(&p->lock);
+	return d;
+}
+
+static ZSTD_CCtx *
+compressor_new(void)
+{
+	ZSTD_CCtx *zstd = ZSTD_createCCtx();
+	ASSERT(zstd != NULL);
+	ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, LEVEL);
+	/* The header says length and dictionary, the record's checksum covers the frame. */
+	ZSTD_CCtx_setParameter(zstd, ZSTD_c_dictIDFlag, 0);
+	return zstd;
+}
+
 static struct context *
 context_take(struct packer *p, struct dict **d)
 {
@@ -156,11 +176,7 @@ context_take(struct packer *p, struct dict **d)
 	pthread_mutex_unlock(&p->lock);
 	if (c == NULL) {
 		c = base_zalloc(sizeof *c);
-		c->zstd = ZSTD_createCCtx();
-		ASSERT(c->zstd != NULL);
-		ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_compressionLevel, LEVEL);
-		/* The header says length and dictionary, the record's checksum covers the frame. */
-		ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_dictIDFlag, 0);
+		c->zstd = compressor_new();
 	}
 	return c;
 }
@@ -176,7 +192,7 @@ context_give(struct packer *p, struct context *c)
 
 /* The size of the compressed frame in dst, or 0 when it is no smaller than the plain bytes. */
 static size_t
-compress(ZSTD_CCtx *zstd, struct dict *d, struct bytes envelope, struct bytes body, unsigned char *dst,
+compress(ZSTD_CCtx *zstd, const struct dict *d, struct bytes envelope, struct bytes body, unsigned char *dst,
 	size_t room)
 {
 	size_t plain = envelope.len + body.len;
@@ -201,6 +217,23 @@ compress(ZSTD_CCtx *zstd, struct dict *d, struct bytes envelope, struct bytes bo
 			return 0;
 	} while (left > 0);
 	return out.pos;
+}
+
+uint64_t
+dict_try(const struct dict *d, struct bytes data, const size_t *sizes, unsigned count)
+{
+	ZSTD_CCtx *zstd = compressor_new();
+	unsigned char *room = base_alloc(data.len + 1);
+	const unsigned char *at = data.data;
+	uint64_t total = 0;
+	for (unsigned i = 0; i < count; at += sizes[i], i++) {
+		size_t size = compress(zstd, d, (struct bytes){ NULL, 0 }, (struct bytes){ at, sizes[i] }, room,
+			sizes[i]);
+		total += size > 0 ? size : sizes[i];
+	}
+	ZSTD_freeCCtx(zstd);
+	free(room);
+	return total;
 }
 
 void

@@ -24,6 +24,9 @@ struct bytes dict_bytes(const struct dict *d);
  * Takes up to some hundred milliseconds of CPU. */
 struct dict *dict_train(struct bytes data, const size_t *sizes, unsigned count);
 
+/* What payloads that follow each other in data take with d, NULL: without one. */
+uint64_t dict_try(const struct dict *d, struct bytes data, const size_t *sizes, unsigned count);
+
 /* What the submitting thread prepares, so that the writer only copies and chains. */
 struct packed {
 	enum record_codec codec;
@@ -41,6 +44,9 @@ void packer_free(struct packer *p); /* NULL is fine */
 
 /* Makes d (NULL: none) the dictionary of the payloads packed from now on. Takes its own reference. */
 void packer_set_dict(struct packer *p, struct dict *d);
+
+/* A reference to it, or NULL. */
+struct dict *packer_dict(struct packer *p);
 
 /* Packs envelope and body; borrows body until packed_free when it stays raw. envelope may go at once. */
 void pack(struct packer *p, struct bytes envelope, struct bytes body, struct packed *out);

@@ -26,28 +26,67 @@ struct trainer {
 	pthread_t thread;
 };
 
+/* A new dictionary must save at least one in so many bytes of what the old one leaves. It costs its own 110 KiB in
+ * the segment, and another one in the memory of every reader. */
+#define WORTHWHILE_PART 20
+/* One in so many samples is kept from the training and asked whether it was worth it. */
+#define ASK_EVERY 4
+
+/* The samples one after the other: first those to train with, then those to ask. */
+struct material {
+	unsigned char *data;
+	size_t sizes[SAMPLES];
+	unsigned train_count, ask_count;
+	size_t train_bytes, ask_bytes;
+};
+
+static void
+add_samples(struct trainer *t, struct material *m, bool ask)
+{
+	for (size_t i = 0; i < SAMPLES; i++) {
+		size_t len = t->samples[i].len;
+		if (len == 0 || (i % ASK_EVERY == 0) != ask)
+			continue;
+		memcpy(m->data + m->train_bytes + m->ask_bytes, t->samples[i].data, len);
+		m->sizes[m->train_count + m->ask_count] = len;
+		m->train_count += !ask;
+		m->ask_count += ask;
+		m->train_bytes += ask ? 0 : len;
+		m->ask_bytes += ask ? len : 0;
+	}
+}
+
+static bool
+pays(const struct material *m, const struct dict *d, const struct dict *old)
+{
+	const struct bytes data = { m->data + m->train_bytes, m->ask_bytes };
+	if (old == NULL)
+		return true;
+	uint64_t before = dict_try(old, data, m->sizes + m->train_count, m->ask_count);
+	uint64_t after = dict_try(d, data, m->sizes + m->train_count, m->ask_count);
+	return after + before / WORTHWHILE_PART < before;
+}
+
 /* Trains from a copy, so that nobody waits for the lock meanwhile. */
 static void
 train(struct trainer *t)
 {
-	size_t sizes[SAMPLES], total = 0, count = 0;
+	struct material m = { 0 };
+	size_t total = 0;
 	for (size_t i = 0; i < SAMPLES; i++)
 		total += t->samples[i].len;
-	unsigned char *data = base_alloc(total + 1), *to = data;
-	for (size_t i = 0; i < SAMPLES; i++) {
-		if (t->samples[i].len == 0)
-			continue;
-		memcpy(to, t->samples[i].data, t->samples[i].len);
-		to += t->samples[i].len;
-		sizes[count++] = t->samples[i].len;
-	}
+	m.data = base_alloc(total + 1);
+	add_samples(t, &m, false);
+	add_samples(t, &m, true);
 	t->kept_at_training = t->kept;
 	pthread_mutex_unlock(&t->lock);
-	struct dict *d = dict_train((struct bytes){ data, total }, sizes, (unsigned)count);
-	if (d != NULL)
+	struct dict *old = packer_dict(t->packer);
+	struct dict *d = dict_train((struct bytes){ m.data, m.train_bytes }, m.sizes, m.train_count);
+	if (d != NULL && pays(&m, d, old))
 		packer_set_dict(t->packer, d);
 	dict_unref(d);
-	free(data);
+	dict_unref(old);
+	free(m.data);
 	pthread_mutex_lock(&t->lock);
 }
 
