@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "store/dir.h"
 #include "store/door.h"
+#include "store/raw.h"
 #include "store/recover.h"
 #include "store/writer.h"
 
@@ -20,6 +21,9 @@
 /* What waits for the disk at most, compressed: at the 300 MB/s of a modest disk less than a second's
  * worth, and at least one record of any size fits. */
 #define QUEUE_BYTES_MAX ((size_t)256 * 1024 * 1024)
+
+/* How many of the newest records a start looks at for a dictionary. */
+#define DICT_LOOK_BACK 64
 
 /* Reads where the log ends: the state the next record continues from. */
 static enum rc
@@ -60,30 +64,46 @@ done:
 		: rc;
 }
 
-/* Goes on with the dictionary of the last record. */
+/* Makes the dictionary of that id, in the segment that begins with segment_first, the current one. */
 static enum rc
-take_dict(struct store *s, struct err *e)
+use_dict(struct store *s, uint64_t segment_first, uint32_t id, struct err *e)
 {
+	struct segment *segment;
 	MDB_txn *txn = NULL;
-	struct bytes record;
-	struct record_header h;
 	const struct dict *d;
-	if (s->segment_last == 0)
-		return RC_OK;
-	enum rc rc = db_read_begin(s->segment->env, &txn, e);
+	enum rc rc = segment_acquire(s->set, segment_first, &segment, e);
 	if (rc != RC_OK)
 		return rc;
-	rc = segment_get(s->segment, txn, s->segment_last, &record, e);
+	rc = db_read_begin(segment->env, &txn, e);
 	if (rc == RC_OK)
-		rc = record_open(record, s->segment_last, &h, e);
-	if (rc == RC_OK)
-		rc = segment_dict(s->segment, txn, h.dict_id, &d, e);
-	if (rc == RC_OK && d != NULL) {
+		rc = segment_dict(segment, txn, id, &d, e);
+	if (rc == RC_OK) {
 		packer_set_dict(s->packer, (struct dict *)(uintptr_t)d);
 		trainer_has_dict(s->trainer);
 	}
-	mdb_txn_abort(txn);
+	if (txn != NULL)
+		mdb_txn_abort(txn);
+	segment_release(segment);
 	return rc;
+}
+
+/* Goes on with the dictionary that was used last. Records that do not compress have none, and the open segment may be
+ * empty. */
+static enum rc
+take_dict(struct store *s, struct err *e)
+{
+	struct raw_batch b;
+	struct err unimportant;
+	for (uint64_t back = 0; back < DICT_LOOK_BACK && back < s->last_seq; back++) {
+		uint64_t seq = s->last_seq - back;
+		arena_reset(s->scratch);
+		/* A record that is gone or damaged is no reason not to start: it costs a dictionary. */
+		if (raw_read(s->reader, seq, seq, 1, s->scratch, &b, &unimportant) != RC_OK)
+			break;
+		if (b.count == 1 && b.records[0].header.dict_id != 0)
+			return use_dict(s, b.segment_first, b.records[0].header.dict_id, e);
+	}
+	return RC_OK;
 }
 
 /* An empty last segment follows one that ends with the latest time. */

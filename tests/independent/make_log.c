@@ -3,8 +3,8 @@
 #include <pthread.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "store/ops.h"
+#include "store/writer.h"
 
 /* Makes the log the independent reader reads, in the folder argv[1]: several segments, dictionaries,
  * reused delivery ids, empty and raw bodies, one of 25 MB; checkpoints by two keys; redacted events. With
@@ -169,7 +169,7 @@ main(int argc, char **argv)
 		put_json(s, i);
 		/* Now and then time to train. */
 		if (i % (count / 6) == 0)
-			clock_sleep_ms(300);
+			trainer_drain(s->trainer);
 		if (i == count / 2) {
 			put_odd_ones(s, small);
 			store_close(s);

@@ -121,7 +121,7 @@ test('status tells where things stand', async (t) => {
 	let status = JSON.parse((await project.runOk('status', '--json')).stdout);
 	assert.deepEqual(status, {
 		log_first_seq: 1, log_last_seq: log.sent, lag_events: 0, lag_bytes: 0, lag_seconds: 0, events_per_second: null, eta_seconds: null, running: true,
-		generations: [{ id: 1, schema: 'gh_g1', status: 'live', seq: log.sent, parked: 0, current_definitions: true, paused: false }],
+		generations: [{ id: 1, schema: 'gh_g1', status: 'live', seq: log.sent, parked: 0, current_definitions: true, paused: false, rebuild_memory_bytes: null }],
 	});
 	await handle.stop();
 	const before = log.sent;

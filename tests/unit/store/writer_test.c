@@ -103,6 +103,42 @@ a_dictionary_is_trained_kept_and_carried_on(void **state)
 	helper_remove(dir);
 }
 
+/* Records that do not compress have none, and the last segment may be empty. */
+static void
+a_start_finds_the_dictionary_that_was_used_last(void **state)
+{
+	(void)state;
+	char *dir = helper_dir();
+	unsigned char *noise = helper_noise(2000, 7);
+	struct store *s = helper_open(dir);
+	struct store_reader *r;
+	struct buf body = buf_new(4096);
+	struct err e;
+	unsigned i = 0;
+	for (; i < 600; i++) {
+		put_body(&body, i);
+		helper_append_bytes(s, "", buf_bytes(&body));
+	}
+	trainer_drain(s->trainer);
+	put_body(&body, i++);
+	helper_append_bytes(s, "", buf_bytes(&body));
+	for (unsigned n = 0; n < 3; n++, i++)
+		helper_append_bytes(s, "", (struct bytes){ noise, 2000 });
+	assert_int_equal(writer_roll(s, &e), RC_OK);
+	store_close(s);
+	s = helper_open(dir);
+	put_body(&body, i++);
+	helper_append_bytes(s, "", buf_bytes(&body));
+	assert_int_equal(store_reader_from(s, &r, &e), RC_OK);
+	assert_true(stored_bytes(r, i) < stored_bytes(r, 1) * 2 / 3);
+	store_reader_close(r);
+	store_close(s);
+	helper_verify(dir, i, RC_OK);
+	buf_free(&body);
+	free(noise);
+	helper_remove(dir);
+}
+
 /* A map that is full at once: the writer goes on in the next segment, nobody notices. */
 static void
 a_full_map_rolls_the_segment(void **state)
@@ -206,6 +242,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_dictionary_is_trained_kept_and_carried_on),
+		cmocka_unit_test(a_start_finds_the_dictionary_that_was_used_last),
 		cmocka_unit_test(a_full_map_rolls_the_segment),
 		cmocka_unit_test(a_wrong_index_loses_nothing),
 	};
