@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -202,4 +203,18 @@ db_read_begin(MDB_env *env, MDB_txn **txn, struct err *e)
 	if (code != 0)
 		return db_err(e, code, "begin reading");
 	return RC_OK;
+}
+
+/* A pass over fewer bytes than this leaves its pages mapped: the kernel maps as many around each. */
+#define FORGET_BYTES_MIN ((uintptr_t)64 * 1024)
+
+void
+db_forget(const struct db_pages *p)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	if (p->highest <= p->lowest || p->highest - p->lowest < FORGET_BYTES_MIN)
+		return;
+	uintptr_t from = (p->lowest + page - 1) / page * page;
+	/* Nothing depends on it. */
+	(void)madvise((void *)from, (p->highest - from) / page * page, MADV_DONTNEED);
 }

@@ -47,4 +47,26 @@ db_bytes(MDB_val v)
 	return (struct bytes){ v.mv_data, v.mv_size };
 }
 
+/* ---- what a pass over a file leaves mapped ---- */
+
+/* The lowest and the highest value looked at. */
+struct db_pages {
+	uintptr_t lowest, highest;
+};
+
+#define DB_PAGES_NONE { UINTPTR_MAX, 0 }
+
+static inline void
+db_touched(struct db_pages *p, MDB_val v)
+{
+	uintptr_t at = (uintptr_t)v.mv_data;
+	p->lowest = at < p->lowest ? at : p->lowest;
+	p->highest = at > p->highest ? at : p->highest;
+}
+
+/* Takes the file's pages between them out of our address space. The page cache keeps them, and they come back when
+ * they are touched; but a pass over a long log would count as memory of ours, all of it. The environment must be
+ * open, a transaction need not. */
+void db_forget(const struct db_pages *p);
+
 #endif

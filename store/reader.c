@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -190,22 +189,6 @@ batch_next(struct batch *b)
 	return &b->records[b->count];
 }
 
-/* A read of fewer bytes than this leaves its pages mapped: the kernel maps as many around each. */
-#define FORGET_BYTES_MIN ((uintptr_t)64 * 1024)
-
-/* Takes the file's pages between two records out of our address space. The page cache keeps them, and they come
- * back when they are touched; but a pass over a long log would count as memory of ours, all of it. */
-static void
-forget_pages(uintptr_t from, uintptr_t to)
-{
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	if (to <= from || to - from < FORGET_BYTES_MIN)
-		return;
-	from = (from + page - 1) / page * page;
-	/* Nothing depends on it. */
-	(void)madvise((void *)from, (to - from) / page * page, MADV_DONTNEED);
-}
-
 /* Copies records from seq on out of one segment; *next is the first one not copied. *last: the
  * segment's last seq, 0 when it is empty. *full: the batch's limits are reached. */
 static enum rc
@@ -227,7 +210,7 @@ read_segment(struct store_reader *r, struct segment *s, MDB_txn *txn, uint64_t s
 	MDB_val k = { sizeof key, key }, v;
 	MDB_cursor_op op = MDB_SET_KEY;
 	int64_t until_ms = clock_monotonic_ms() + READ_TXN_MS;
-	uintptr_t lowest = UINTPTR_MAX, highest = 0; /* record */
+	struct db_pages touched = DB_PAGES_NONE;
 	for (; *next <= *last; op = MDB_NEXT) {
 		if (b->count == b->max_count ||
 			(b->count > 0 && arena_used_bytes(b->a) - b->start_bytes >= b->max_bytes) ||
@@ -244,14 +227,12 @@ read_segment(struct store_reader *r, struct segment *s, MDB_txn *txn, uint64_t s
 			rc = segment_decode(s, txn, r->unpacker, *next, db_bytes(v), b->a, batch_next(b), e);
 		if (rc != RC_OK)
 			break;
-		uintptr_t at = (uintptr_t)v.mv_data;
-		lowest = at < lowest ? at : lowest;
-		highest = at > highest ? at : highest;
+		db_touched(&touched, v);
 		b->count++;
 		++*next;
 	}
 	mdb_cursor_close(cursor);
-	forget_pages(lowest, highest);
+	db_forget(&touched);
 	return rc;
 }
 

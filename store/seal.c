@@ -51,6 +51,7 @@ step(struct seal_tree *t, struct segment *s, uint64_t seq, struct tree_path *pat
 	unsigned char key[8];
 	struct record_header h;
 	size_t bytes = 0;
+	struct db_pages touched = DB_PAGES_NONE;
 	enum rc rc = db_read_begin(s->env, &txn, e);
 	if (rc != RC_OK)
 		return rc;
@@ -76,6 +77,7 @@ step(struct seal_tree *t, struct segment *s, uint64_t seq, struct tree_path *pat
 		at_us[1] = h.received_at_us;
 		tree_add(&t->tree, h.chain, path);
 		memcpy(t->chain, h.chain, STORE_CHAIN_BYTES);
+		db_touched(&touched, v);
 		bytes += v.mv_size;
 		t->next_seq++;
 	}
@@ -85,6 +87,7 @@ step(struct seal_tree *t, struct segment *s, uint64_t seq, struct tree_path *pat
 		rc = db_err(e, code, "record %" PRIu64, t->next_seq);
 	mdb_cursor_close(cursor);
 	mdb_txn_abort(txn);
+	db_forget(&touched);
 	return rc;
 }
 

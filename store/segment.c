@@ -214,6 +214,26 @@ done:
 	return rc;
 }
 
+void
+segment_forget(const struct segment *s)
+{
+	MDB_txn *txn;
+	MDB_cursor *cursor = NULL;
+	MDB_val k, v;
+	struct db_pages all = DB_PAGES_NONE;
+	if (db_read_begin(s->env, &txn, NULL) != RC_OK)
+		return;
+	if (mdb_cursor_open(txn, s->events, &cursor) == 0) {
+		if (mdb_cursor_get(cursor, &k, &v, MDB_FIRST) == 0)
+			db_touched(&all, v);
+		if (mdb_cursor_get(cursor, &k, &v, MDB_LAST) == 0)
+			db_touched(&all, v);
+		mdb_cursor_close(cursor);
+	}
+	mdb_txn_abort(txn);
+	db_forget(&all);
+}
+
 enum rc
 segment_get(const struct segment *s, MDB_txn *txn, uint64_t seq, struct bytes *record, struct err *e)
 {

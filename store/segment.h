@@ -79,6 +79,9 @@ void segment_close(struct segment *s); /* NULL is fine */
 enum rc segment_make(const char *dir, const unsigned char log_id[STORE_LOG_ID_BYTES],
 	uint64_t first_seq, const unsigned char prev_chain[STORE_CHAIN_BYTES], struct err *e) MUST_CHECK;
 
+/* Takes the segment's pages out of our address space (db_forget). Any thread that holds it. */
+void segment_forget(const struct segment *s);
+
 /* First and last seq in the segment as txn sees it; both 0 when it is empty. */
 enum rc segment_range(const struct segment *s, MDB_txn *txn, uint64_t *first, uint64_t *last,
 	struct err *e) MUST_CHECK;

@@ -17,6 +17,8 @@
 #define DISK_RESERVE_BYTES ((uint64_t)8 * 1024 * 1024)
 /* What a clock that is slewed, not set, never goes back by. */
 #define CLOCK_STEP_US 100000
+/* How much of the log may count as memory of the writer's. */
+#define FORGET_EVERY_BYTES ((size_t)16 * 1024 * 1024)
 
 /* What a commit in the making has added; taken over by the store only when it is on disk. */
 struct commit {
@@ -298,6 +300,12 @@ accept_commit(struct store *s, const struct commit *c)
 	memcpy(s->chain, c->chain, STORE_CHAIN_BYTES);
 	keeper_committed(s->keeper, s->last_seq, s->chain);
 	publish(s);
+	/* LMDB looks at each page it goes on from, and the kernel maps those around it, too. */
+	s->mapped_bytes += c->bytes;
+	if (s->mapped_bytes >= FORGET_EVERY_BYTES) {
+		segment_forget(s->segment);
+		s->mapped_bytes = 0;
+	}
 }
 
 enum rc

@@ -59,6 +59,7 @@ struct store {
 	uint64_t segment_last;   /* its last seq; 0: empty */
 	bool next_made;          /* the next segment has its name already, but could not be opened yet */
 	int64_t segment_first_at_us;
+	size_t mapped_bytes; /* written since segment_forget */
 	uint64_t last_seq;
 	int64_t last_at_us;
 	bool clock_behind; /* the clock is behind last_at_us, which was told */
