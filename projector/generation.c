@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/crypto.h"
 #include "base/limits.h"
 #include "projector/generation.h"
 #include "projector/tables.h"
@@ -9,25 +10,54 @@
 
 static const char *const status_names[] = { "building", "live", "retired" };
 
+static long
+step_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return strtol(slash == NULL ? path : slash + 1, NULL, 10);
+}
+
+/* Applies the file when that was not done; when it was, it must have been this file. */
 static enum rc
 apply_step(struct pg *pg, const char *path, const char *text, struct err *e)
 {
-	const char *slash = strrchr(path, '/');
-	long version = strtol(slash == NULL ? path : slash + 1, NULL, 10);
-	unsigned char number[8];
+	long version = step_of(path);
+	unsigned char number[8], want[SHA256_BYTES], have[SHA256_BYTES];
 	struct pg_param step = pg_param_int8(version, number);
 	struct pg_result *found = NULL;
 	struct buf sql = buf_new(LIMIT_CONFIG_FILE_BYTES);
-	enum rc rc = pg_query(pg, "select from hooklog.schema_steps where step = $1", &step, 1, &found, e);
+	crypto_sha256(bytes_str(text), want);
+	enum rc rc = pg_query(pg, "select sha256 from hooklog.schema_steps where step = $1", &step, 1, &found, e);
 	if (rc == RC_OK && pg_rows(found) == 0) {
 		/* One script is one transaction: simple queries sent together are. */
-		buf_printf(&sql, "%s\ninsert into hooklog.schema_steps (step) values (%ld);\n", text, version);
+		buf_printf(&sql, "%s\ninsert into hooklog.schema_steps (step, sha256) values (%ld, '\\x", text, version);
+		buf_put_hex(&sql, want, sizeof want);
+		buf_put_str(&sql, "');\n");
 		rc = pg_exec(pg, buf_cstr(&sql), e);
+	} else if (rc == RC_OK && (!pg_field_bytes(found, 0, 0, have, sizeof have) ||
+					  memcmp(have, want, sizeof have) != 0)) {
+		rc = err_set(e, RC_CONFLICT, "project.schema-steps",
+			"step %ld of the schema hooklog was applied by another version of this program; use that one",
+			version);
 	}
 	if (rc != RC_OK)
 		err_wrap(e, "%s", path);
 	pg_result_free(found);
 	buf_free(&sql);
+	return rc;
+}
+
+/* A newer program may have added what this one would not keep up. */
+static enum rc
+check_newest(struct pg *pg, long newest, struct err *e)
+{
+	struct pg_result *found = NULL;
+	enum rc rc = pg_query(pg, "select coalesce(max(step), 0) from hooklog.schema_steps", NULL, 0, &found, e);
+	long there = rc == RC_OK ? strtol(pg_field(found, 0, 0), NULL, 10) : 0;
+	pg_result_free(found);
+	if (there > newest)
+		rc = err_set(e, RC_CONFLICT, "project.schema-steps",
+			"the schema hooklog is at step %ld, this program knows %ld; use the newer one", there, newest);
 	return rc;
 }
 
@@ -46,10 +76,15 @@ generation_setup(struct pg *pg, struct err *e)
 		if (strcmp(sql_files[i].path, "sql/control/0000_steps.sql") == 0)
 			rc = pg_exec(pg, sql_files[i].text, e);
 	}
+	long newest = 0;
 	for (size_t i = 0; i < sql_file_count && rc == RC_OK; i++) {
-		if (strncmp(sql_files[i].path, "sql/control/", 12) == 0)
-			rc = apply_step(pg, sql_files[i].path, sql_files[i].text, e);
+		if (strncmp(sql_files[i].path, "sql/control/", 12) != 0)
+			continue;
+		rc = apply_step(pg, sql_files[i].path, sql_files[i].text, e);
+		newest = step_of(sql_files[i].path);
 	}
+	if (rc == RC_OK)
+		rc = check_newest(pg, newest, e);
 	enum rc unlocked = pg_exec(pg, "select pg_advisory_unlock(" GENERATION_LOCK_CLASS ", 0)",
 		rc == RC_OK ? e : NULL);
 	return rc == RC_OK ? unlocked : rc;

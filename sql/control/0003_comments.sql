@@ -32,6 +32,7 @@ comment on column hooklog.audit.client_addr is 'from where; null: the same machi
 
 comment on table hooklog.schema_steps is 'The files of sql/control/ that were applied to this database.';
 comment on column hooklog.schema_steps.step is 'number of the file';
+comment on column hooklog.schema_steps.sha256 is 'of the file as it was then';
 comment on column hooklog.schema_steps.applied_at is 'when';
 
 create table hooklog.user_overrides (

@@ -196,3 +196,19 @@ test('explain tells which event made each group of a row', async (t) => {
 	for (const [args, code] of [[['pull_requests', '8'], 3], [['nothing', '8'], 3], [['pull_requests', "7' or true --"], 3], [['pull_requests', '7', '8'], 1], [['pull_requests'], 2]])
 		assert.equal((await project.run('explain', ...args)).code, code, args.join(' '));
 });
+
+test('a database that another version set up is refused', async (t) => {
+	const log = await makeLog(t);
+	await fill(log, 2);
+	const project = await makeProject(t, log, pg);
+	await project.runOk('run', '--to', '2');
+	await project.query("insert into hooklog.schema_steps (step, sha256) values (999, '')");
+	const newer = await project.run('run', '--to', '2');
+	assert.equal(newer.code, 9, newer.stderr);
+	assert.match(newer.stderr, /at step 999, this program knows \d+[^]*project\.schema-steps\.md/);
+	await project.query("delete from hooklog.schema_steps where step = 999; update hooklog.schema_steps set sha256 = '\\x00' where step = 1");
+	const other = await project.run('run', '--to', '2');
+	assert.equal(other.code, 9, other.stderr);
+	assert.match(other.stderr, /step 1 [^]*another version[^]*project\.schema-steps\.md/);
+	assert.equal(await seq(project), '2');
+});
