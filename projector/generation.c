@@ -69,8 +69,15 @@ generation_setup(struct pg *pg, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	struct pg_result *found = NULL;
-	rc = pg_query(pg, "select to_regclass('hooklog.schema_steps') is not null", NULL, 0, &found, e);
+	rc = pg_query(pg,
+		"select to_regclass('hooklog.schema_steps') is not null, exists (select from pg_attribute where "
+		"attrelid = to_regclass('hooklog.schema_steps') and attname = 'sha256')",
+		NULL, 0, &found, e);
 	bool bare = rc == RC_OK && strcmp(pg_field(found, 0, 0), "t") != 0;
+	if (rc == RC_OK && !bare && strcmp(pg_field(found, 0, 1), "t") != 0)
+		rc = err_set(e, RC_CONFLICT, "project.schema-steps",
+			"the schema hooklog was set up by a version that kept no hashes of its steps; make the tables "
+			"anew in another database");
 	pg_result_free(found);
 	for (size_t i = 0; i < sql_file_count && rc == RC_OK && bare; i++) {
 		if (strcmp(sql_files[i].path, "sql/control/0000_steps.sql") == 0)

@@ -211,4 +211,8 @@ test('a database that another version set up is refused', async (t) => {
 	assert.equal(other.code, 9, other.stderr);
 	assert.match(other.stderr, /step 1 [^]*another version[^]*project\.schema-steps\.md/);
 	assert.equal(await seq(project), '2');
+	await project.query('alter table hooklog.schema_steps drop column sha256');
+	const older = await project.run('run', '--to', '2');
+	assert.equal(older.code, 9, older.stderr);
+	assert.match(older.stderr, /kept no hashes[^]*project\.schema-steps\.md/);
 });
