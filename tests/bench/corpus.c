@@ -9,7 +9,7 @@
 #define ID_DIGITS_MIN 6
 #define HASH_DIGITS 40
 
-static void
+static _Noreturn void
 die(const char *what, const char *path)
 {
 	fprintf(stderr, "%s %s: %s\n", what, path, strerror(errno));
