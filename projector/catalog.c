@@ -156,6 +156,13 @@ add_hosts(struct catalog *c, struct arena *a, struct err *e)
 	return rc;
 }
 
+static void
+put_parts(struct bytes *parts, size_t *count, const struct sql_file *file)
+{
+	parts[(*count)++] = bytes_str(base_name(file->path));
+	parts[(*count)++] = bytes_str(file->text);
+}
+
 enum rc
 catalog_load(struct catalog *c, const char *dir, struct arena *a, struct err *e)
 {
@@ -177,24 +184,28 @@ catalog_load_hosts(struct catalog *c, const char *dir, const char *hosts, struct
 		rc = add_folder(files, dir, a, e);
 	qsort(files->list, files->count, sizeof files->list[0], by_name);
 	c->definitions = arena_alloc(a, (files->count + 1) * (c->hosts.count + 1) * sizeof *c->definitions);
-	struct bytes *parts = arena_alloc(a, (2 * files->count + 1) * sizeof *parts);
-	/* Without hosts the hash is what it was before there were any. */
+	struct bytes *parts = arena_alloc(a, (2 * (files->count + sql_file_count) + 1) * sizeof *parts);
+	size_t part_count = 1;
 	parts[0] = bytes_str(c->hosts.count == 0 ? LAYOUT_VERSION : arena_printf(a, "%s hosts %s", LAYOUT_VERSION, hosts));
 	for (size_t i = 0; i < files->count && rc == RC_OK; i++) {
 		struct definition *d = &c->definitions[c->count++];
 		rc = definition_parse(files->list[i].path, files->list[i].text, a, d, e);
-		parts[2 * i + 1] = bytes_str(base_name(files->list[i].path));
-		parts[2 * i + 2] = bytes_str(files->list[i].text);
+		put_parts(parts, &part_count, &files->list[i]);
 		for (size_t k = 0; rc == RC_OK && k + 1 < c->count; k++)
 			rc = check_distinct(&c->definitions[k], d, e);
 		if (rc == RC_OK)
 			rc = compile(c, d, a, e);
 	}
+	/* Views on top are made by a swap, so another set of them asks for one. */
+	for (size_t i = 0; i < sql_file_count; i++) {
+		if (strncmp(sql_files[i].path, "sql/views/", 10) == 0)
+			put_parts(parts, &part_count, &sql_files[i]);
+	}
 	if (rc == RC_OK)
 		rc = add_hosts(c, a, e);
 	if (rc == RC_OK) {
 		plan_make(&c->plan, c->definitions, c->count, a);
-		crypto_sha256_parts(parts, 2 * files->count + 1, c->hash);
+		crypto_sha256_parts(parts, part_count, c->hash);
 	} else {
 		catalog_free(c);
 	}

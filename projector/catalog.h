@@ -16,7 +16,7 @@ struct catalog {
 	struct jpath_set *paths; /* every path of every definition */
 	struct hosts hosts;      /* whose events go to tables of their own */
 	struct plan plan;        /* which of their lines each event needs */
-	unsigned char hash[SHA256_BYTES]; /* of all files and of the way tables are made from them */
+	unsigned char hash[SHA256_BYTES]; /* of all files, the views on top and the way tables are made */
 };
 
 /* Loads and checks everything. dir may be "" . Strings live in a; catalog_free frees the path set.

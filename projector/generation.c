@@ -6,7 +6,7 @@
 #include "sql/sql.h"
 
 #define COLUMNS "id, schema_name, status, log_id, seq, chain, definition_hash, paused_at is not null"
-#define NEW_COLUMNS "id, schema_name, status, log_id, seq, chain, definition_hash, views, tables"
+#define NEW_COLUMNS "id, schema_name, status, log_id, seq, chain, definition_hash, views, tables, hosts"
 
 static const char *const status_names[] = { "building", "live", "retired" };
 
@@ -155,18 +155,21 @@ insert_row(struct pg *pg, const struct catalog *c, const unsigned char log_id[ST
 	static const unsigned char no_chain[STORE_CHAIN_BYTES];
 	struct pg_result *r = NULL;
 	struct buf views = buf_new(LIMIT_CONFIG_FILE_BYTES), tables = buf_new(LIMIT_CONFIG_FILE_BYTES);
+	struct buf hosts = buf_new(LIMIT_CONFIG_FILE_BYTES);
 	for (size_t i = 0; i < c->count; i++) {
 		buf_printf(&views, "%s%s", i == 0 ? "" : ",", c->definitions[i].view);
 		buf_printf(&tables, "%s%s", i == 0 ? "" : ",", c->definitions[i].table);
 	}
+	for (size_t i = 0; i < c->hosts.count; i++)
+		buf_printf(&hosts, "%s%s=%s", i == 0 ? "" : ",", c->hosts.list[i].source, c->hosts.list[i].name);
 	struct pg_param params[] = { pg_param_bytea(log_id, STORE_LOG_ID_BYTES),
 		pg_param_bytea(no_chain, sizeof no_chain), pg_param_bytea(c->hash, sizeof c->hash),
-		pg_param_text(buf_cstr(&views)), pg_param_text(buf_cstr(&tables)) };
+		pg_param_text(buf_cstr(&views)), pg_param_text(buf_cstr(&tables)), pg_param_text(buf_cstr(&hosts)) };
 	enum rc rc = pg_query(pg,
 		"with next as (select coalesce(max(id), 0) + 1 as id from hooklog.generations) "
 		"insert into hooklog.generations (" NEW_COLUMNS ") "
 		"select id, 'gh_g' || id, 'building', $1, 0, $2, $3, string_to_array($4, ','), "
-		"string_to_array($5, ',') from next "
+		"string_to_array($5, ','), $6 from next "
 		"returning " COLUMNS,
 		params, COUNT_OF(params), &r, e);
 	if (rc == RC_OK)
@@ -177,6 +180,7 @@ insert_row(struct pg *pg, const struct catalog *c, const unsigned char log_id[ST
 	pg_result_free(r);
 	buf_free(&views);
 	buf_free(&tables);
+	buf_free(&hosts);
 	return rc;
 }
 

@@ -67,18 +67,13 @@ enum rc generation_check_writable(struct pg *pg, const struct generation *g, str
 /* Makes g live: points every stable view at it and retires the one that was live, in one transaction.
  * Views whose columns change are made anew with their grants.
  * RC_AGAIN with an id of NULL: the live generation is ahead of g; catch up and call again.
- * RC_CONFLICT, id project.views-in-the-way: as generation_check_views. */
+ * RC_CONFLICT, id project.views-in-the-way: as views_clear_way. */
 enum rc generation_promote(struct pg *pg, struct generation *g, struct err *e) MUST_CHECK;
 
 /* The swap itself, within a transaction of the caller's that locks hooklog.generations: old (NULL: there was
  * none) gives way to g; action goes into hooklog.audit. Errors as generation_promote. */
 enum rc generation_exchange(struct pg *pg, const struct generation *old, const struct generation *g,
 	const char *action, struct err *e) MUST_CHECK;
-
-/* Whether g can be made live as far as views of others are concerned. RC_CONFLICT, id
- * project.views-in-the-way: the message names those that stand on views whose columns change; each is
- * logged on a line of its own as well, since there may be many. */
-enum rc generation_check_views(struct pg *pg, const struct generation *g, struct err *e) MUST_CHECK;
 
 /* Drops a generation's tables and its row. */
 enum rc generation_drop(struct pg *pg, const struct generation *g, struct err *e) MUST_CHECK;

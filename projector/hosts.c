@@ -24,6 +24,13 @@ is_host(const char *name)
 	return len > 0 && len <= SLUG_MAX && name[len] == '\0' && isalnum((unsigned char)name[0]);
 }
 
+/* Its schema would be that of a generation. */
+static bool
+is_generation(const char *slug)
+{
+	return slug[0] == 'g' && slug[1] != '\0' && slug[1 + strspn(slug + 1, "0123456789")] == '\0';
+}
+
 static enum rc
 add(struct hosts *hosts, const char *source, const char *name, struct arena *a, struct err *e)
 {
@@ -32,6 +39,10 @@ add(struct hosts *hosts, const char *source, const char *name, struct arena *a, 
 			"projector.hosts: \"%s=%s\" must be SOURCE=HOST, the host up to %d letters, digits, dots and dashes",
 			source, name, SLUG_MAX);
 	struct host one = { source, name, slug_of(name, a) };
+	if (is_generation(one.slug))
+		return err_set(e, RC_INVALID, "config.invalid",
+			"projector.hosts: %s would have the schema gh_%s, which is for a generation; give the host another name",
+			name, one.slug);
 	for (size_t i = 0; i < hosts->count; i++) {
 		const struct host *other = &hosts->list[i];
 		if (strcmp(other->source, source) == 0)

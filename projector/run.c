@@ -39,7 +39,7 @@ attach(struct session *s, struct err *e)
 	if (rc == RC_OK)
 		rc = generation_check_writable(s->pg, &s->generation, e);
 	if (rc == RC_OK && !made)
-		rc = views_grant(s->pg, e);
+		rc = views_grant(s->pg, &s->catalog.hosts, e);
 	if (rc == RC_OK)
 		rc = apply_prepare(&s->applier, e);
 	if (rc == RC_OK)

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/limits.h"
-#include "base/log.h"
 #include "projector/generation.h"
 #include "projector/tables.h"
 #include "projector/views.h"
 
 /* Which generation the stable views show. */
 
-enum rc
-generation_check_views(struct pg *pg, const struct generation *g, struct err *e)
+/* What stands on the views that change when the generation becomes live. */
+static enum rc
+clear_way(struct views_change *c, const struct generation *g, struct err *e)
 {
 	unsigned char id[4];
 	const struct pg_param param = pg_param_int4(g->id, id);
-	struct pg_result *r = NULL;
-	enum rc rc = pg_query(pg,
+	return views_clear_way(c,
 		"with pair as ("
 		" select x.v, format('%I.%I', g.schema_name, coalesce(x.t, split_part(x.v, '.', 2))) as t"
 		" from hooklog.generations g, unnest(g.views, g.tables) as x (v, t) where g.id = $1"
@@ -24,21 +23,7 @@ generation_check_views(struct pg *pg, const struct generation *g, struct err *e)
 		"select dependent, kind, string_agg(stands_on, ', ') from hooklog.views_in_the_way("
 		"(select array_agg(v order by v) from pair), (select array_agg(t order by v) from pair)) "
 		"group by 1, 2 order by 1",
-		&param, 1, &r, e);
-	if (rc == RC_OK && pg_rows(r) > 0) {
-		struct buf names = buf_new(LIMIT_TEXT_BYTES);
-		for (size_t i = 0; i < pg_rows(r); i++) {
-			buf_printf(&names, "%s%s", i == 0 ? "" : ", ", pg_field(r, i, 0));
-			LOG_WARN("project.views-in-the-way", F_S("kind", pg_field(r, i, 1)),
-				F_S("name", pg_field(r, i, 0)), F_S("stands_on", pg_field(r, i, 2)));
-		}
-		rc = err_set(e, RC_CONFLICT, "project.views-in-the-way",
-			"the columns of views that others stand on change; drop those, run the same command "
-			"again, and make them again: %s", buf_cstr(&names));
-		buf_free(&names);
-	}
-	pg_result_free(r);
-	return rc;
+		&param, e);
 }
 
 /* Views of tables that the new generation does not have still show the old one. */
@@ -91,17 +76,32 @@ set_status(struct pg *pg, const struct generation *g, const char *status, struct
 	return pg_exec(pg, sql, e);
 }
 
+/* The hosts of a generation, NULL: none, from its row: the program may be set to others. */
+static enum rc
+hosts_of(struct pg *pg, const struct generation *g, struct hosts *hosts, struct arena *a, struct err *e)
+{
+	unsigned char id[4];
+	const struct pg_param param = pg_param_int4(g == NULL ? 0 : g->id, id);
+	struct pg_result *r = NULL;
+	enum rc rc = pg_query(pg, "select hosts from hooklog.generations where id = $1", &param, 1, &r, e);
+	if (rc == RC_OK)
+		rc = hosts_parse(hosts, pg_rows(r) == 0 ? "" : arena_string(a, bytes_str(pg_field(r, 0, 0))), a, e);
+	pg_result_free(r);
+	return rc;
+}
+
 enum rc
 generation_exchange(struct pg *pg, const struct generation *old, const struct generation *g,
 	const char *action, struct err *e)
 {
-	enum rc rc = generation_check_views(pg, g, e);
-	if (rc == RC_CONFLICT) {
-		/* It may be our own views that stand in the way. */
-		rc = views_drop(pg, e);
-		if (rc == RC_OK)
-			rc = generation_check_views(pg, g, e);
-	}
+	struct arena *a = arena_new(4096);
+	struct hosts before = { 0 }, after = { 0 };
+	struct views_change change = { .pg = pg, .before = &before, .after = &after, .grants = buf_new(LIMIT_TEXT_BYTES) };
+	enum rc rc = hosts_of(pg, old, &before, a, e);
+	if (rc == RC_OK)
+		rc = hosts_of(pg, g, &after, a, e);
+	if (rc == RC_OK)
+		rc = clear_way(&change, g, e);
 	if (rc == RC_OK && old != NULL)
 		rc = set_status(pg, old, "retired", e);
 	if (rc == RC_OK)
@@ -111,12 +111,14 @@ generation_exchange(struct pg *pg, const struct generation *old, const struct ge
 	if (rc == RC_OK && old != NULL)
 		rc = drop_stale_views(pg, old, g, e);
 	if (rc == RC_OK)
-		rc = views_install(pg, e);
+		rc = views_install(&change, e);
 	if (rc == RC_OK)
-		rc = views_grant(pg, e);
+		rc = views_grant(pg, &after, e);
 	if (rc == RC_OK)
 		rc = generation_audit(pg, action, g, old == NULL ? 0 : old->seq, g->seq,
 			old == NULL ? NULL : old->schema, e);
+	buf_free(&change.grants);
+	arena_free(a);
 	return rc;
 }
 

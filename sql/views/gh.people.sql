@@ -1,7 +1,7 @@
 -- Accounts of people and bots with what hooklog.user_overrides says of them. Metrics ask here who is a bot.
 create or replace view gh.people as
 select u.id as user_id, u.login, coalesce(o.is_bot, u.is_bot) as is_bot, coalesce(o.person, u.login) as person, o.team
-from gh.users u left join hooklog.user_overrides o on o.user_id = u.id
+from gh.users u left join hooklog.user_overrides o on o.user_id = u.id and o.host = coalesce(:host, '')
 where u.type is distinct from 'Organization';
 comment on column gh.people.user_id is 'gh.users.id';
 comment on column gh.people.login is 'name of the account';

@@ -16,6 +16,7 @@ from (
 			coalesce(p.is_bot, c.author_login like '%[bot]', false) as is_bot, count(*) as commits
 		from gh.commits c
 		left join hooklog.identities i on lower(i.email) = lower(c.author_email) and c.author_login is null
+			and i.host = coalesce(:host, '')
 		left join lateral (
 			select x.person, x.is_bot from gh.people x join gh.users u on u.id = x.user_id
 			where case when c.author_login is null then x.user_id = i.user_id else x.login = c.author_login end

@@ -23,7 +23,7 @@ cross join lateral (
 		select e.action, coalesce(e.occurred_at, e.received_at) as at,
 			lag(coalesce(e.occurred_at, e.received_at)) over w as before, lag(e.action) over w as action_before
 		from hooklog.events e
-		where e.event = 'issues' and e.host is null and e.item_id = i.id and e.action in ('closed', 'reopened')
+		where e.event = 'issues' and e.host is not distinct from :host and e.item_id = i.id and e.action in ('closed', 'reopened')
 		window w as (order by coalesce(e.occurred_at, e.received_at), e.seq)
 	) x
 ) o

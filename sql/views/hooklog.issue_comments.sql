@@ -1,11 +1,12 @@
 -- Comments on issues. Those in the conversation of pull requests are in hooklog.pull_request_comments.
 create or replace view hooklog.issue_comments as
-select 'github'::text as provider, c.id, c.repo_id, c.number, c.parent_id as issue_id, c.author_id, c.body, c.created_at,
+select 'github'::text as provider, :host as host, c.id, c.repo_id, c.number, c.parent_id as issue_id, c.author_id, c.body, c.created_at,
 	c.updated_at
 from gh.comments c
 where c.kind = 'issue' and c.deleted_at is null
 	and not exists (select from gh.issues i where i.id = c.parent_id and i.is_pull_request);
 comment on column hooklog.issue_comments.provider is 'kind of forge, such as github';
+comment on column hooklog.issue_comments.host is 'host, as configured for the source, that the ids are of; else null';
 comment on column hooklog.issue_comments.id is 'the forge''s id';
 comment on column hooklog.issue_comments.repo_id is 'the repository: gh.repositories.id';
 comment on column hooklog.issue_comments.number is 'number within the repository';

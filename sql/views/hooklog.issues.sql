@@ -1,10 +1,11 @@
 -- Issues, without the issue halves of pull requests and without deleted ones.
 create or replace view hooklog.issues as
-select 'github'::text as provider, i.id, i.repo_id, i.number, i.title, i.state, i.author_id, i.created_at, i.updated_at,
+select 'github'::text as provider, :host as host, i.id, i.repo_id, i.number, i.title, i.state, i.author_id, i.created_at, i.updated_at,
 	i.closed_at, i.last_seq
 from gh.issues i
 where i.is_pull_request is not true and i.deleted_at is null;
 comment on column hooklog.issues.provider is 'kind of forge, such as github';
+comment on column hooklog.issues.host is 'host, as configured for the source, that the ids are of; else null';
 comment on column hooklog.issues.id is 'the forge''s id';
 comment on column hooklog.issues.repo_id is 'the repository: gh.repositories.id';
 comment on column hooklog.issues.number is 'number within the repository';

@@ -1,18 +1,19 @@
 -- What was said on pull requests, of three kinds: in the conversation, on a line of the diff, and the text of
 -- a review. Ids are unique within a kind.
 create or replace view hooklog.pull_request_comments as
-select 'github'::text as provider, 'conversation'::text as kind, c.id, c.repo_id, c.number, c.author_id, c.body, c.created_at
+select 'github'::text as provider, :host as host, 'conversation'::text as kind, c.id, c.repo_id, c.number, c.author_id, c.body, c.created_at
 from gh.comments c join gh.issues i on i.id = c.parent_id and i.is_pull_request
 where c.kind = 'issue' and c.deleted_at is null
 union all
-select 'github', 'line', c.id, c.repo_id, c.number, c.author_id, c.body, c.created_at
+select 'github', :host, 'line', c.id, c.repo_id, c.number, c.author_id, c.body, c.created_at
 from gh.comments c
 where c.kind = 'review' and c.deleted_at is null
 union all
-select 'github', 'review', r.id, r.repo_id, r.number, r.author_id, r.body, r.submitted_at
+select 'github', :host, 'review', r.id, r.repo_id, r.number, r.author_id, r.body, r.submitted_at
 from gh.reviews r
 where r.body <> '';
 comment on column hooklog.pull_request_comments.provider is 'kind of forge, such as github';
+comment on column hooklog.pull_request_comments.host is 'host, as configured for the source, that the ids are of; else null';
 comment on column hooklog.pull_request_comments.kind is 'conversation, line or review';
 comment on column hooklog.pull_request_comments.id is 'the forge''s id';
 comment on column hooklog.pull_request_comments.repo_id is 'the repository: gh.repositories.id';

@@ -1,10 +1,11 @@
 -- Pull requests; state is open, closed or merged.
 create or replace view hooklog.pull_requests as
-select 'github'::text as provider, p.id, p.repo_id, p.number, p.title,
+select 'github'::text as provider, :host as host, p.id, p.repo_id, p.number, p.title,
 	case when p.merged_at is not null then 'merged' else p.state end as state,
 	p.draft, p.author_id, p.head_ref, p.head_sha, p.base_ref, p.created_at, p.updated_at, p.closed_at, p.merged_at, p.last_seq
 from gh.pull_requests p;
 comment on column hooklog.pull_requests.provider is 'kind of forge, such as github';
+comment on column hooklog.pull_requests.host is 'host, as configured for the source, that the ids are of; else null';
 comment on column hooklog.pull_requests.id is 'the forge''s id';
 comment on column hooklog.pull_requests.repo_id is 'the repository: gh.repositories.id';
 comment on column hooklog.pull_requests.number is 'number within the repository';

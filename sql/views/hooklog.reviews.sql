@@ -1,8 +1,9 @@
 -- Submitted reviews of pull requests.
 create or replace view hooklog.reviews as
-select 'github'::text as provider, r.id, r.repo_id, r.pull_request_id, r.number, r.state, r.author_id, r.body, r.submitted_at
+select 'github'::text as provider, :host as host, r.id, r.repo_id, r.pull_request_id, r.number, r.state, r.author_id, r.body, r.submitted_at
 from gh.reviews r;
 comment on column hooklog.reviews.provider is 'kind of forge, such as github';
+comment on column hooklog.reviews.host is 'host, as configured for the source, that the ids are of; else null';
 comment on column hooklog.reviews.id is 'the forge''s id';
 comment on column hooklog.reviews.repo_id is 'the repository: gh.repositories.id';
 comment on column hooklog.reviews.pull_request_id is 'gh.pull_requests.id';
