@@ -5,7 +5,7 @@
 #include "base/limits.h"
 #include "cli/cmd.h"
 #include "cli/commands.h"
-#include "cli/config.h"
+#include "cli/receiver_at.h"
 #include "cli/secret_file.h"
 #include "simulate/simulate.h"
 
@@ -83,20 +83,6 @@ write_events(const struct simulate_options *o)
 	return code;
 }
 
-/* Where the receiver of the same configuration listens, as a URL. */
-static const char *
-default_url(const struct config *c, const char *source, struct arena *a)
-{
-	const char *port = strrchr(c->ingest_listen, ':');
-	const char *host = c->ingest_listen;
-	/* An address that means "all" can be listened on, but not be spoken to everywhere. */
-	if (port != NULL && (strncmp(host, "0.0.0.0:", 8) == 0 || host == port))
-		return arena_printf(a, "http://127.0.0.1%s/in/%s", port, source);
-	if (port != NULL && strncmp(host, "[::]:", 5) == 0)
-		return arena_printf(a, "http://[::1]%s/in/%s", port, source);
-	return arena_printf(a, "http://%s/in/%s", host, source);
-}
-
 static bool
 is_name(const char *s)
 {
@@ -156,7 +142,16 @@ find_receiver(const struct cli_call *call, const struct config *c, struct arena 
 		return err_set(
 			e, RC_INVALID, NULL, "'%.100s' cannot be the name of a source", source);
 	const char *named = source != NULL ? source : SOURCE_DEFAULT;
-	o->url = url != NULL ? url : default_url(c, named, a);
+	o->url = url;
+	if (url == NULL) {
+		struct receiver_at at;
+		enum rc rc = receiver_at(&at, c, NULL, named, a, e);
+		if (rc != RC_OK)
+			return rc;
+		o->url = at.url;
+		o->unix_socket = at.unix_socket;
+		o->pin = at.pin;
+	}
 	if (secret_file == NULL)
 		secret_file = arena_printf(a, "%s/%s.secret", c->sources_dir, named);
 	enum rc rc = secret_read(secret_file, a, &o->secret, e);

@@ -3,8 +3,7 @@
 #include "base/limits.h"
 #include "cli/cmd.h"
 #include "cli/commands.h"
-#include "cli/config.h"
-#include "http/http.h"
+#include "cli/receiver_at.h"
 #include "ingest/sources.h"
 
 static void
@@ -169,26 +168,15 @@ done:
 	return code;
 }
 
-/* http://<ingest.listen>/in/<name>, with a wildcard address replaced by one that can be called. */
-static const char *
-default_url(const struct config *c, const char *name, struct arena *a)
-{
-	const char *listen = c->ingest_listen, *port = strrchr(listen, ':');
-	if (strncmp(listen, "0.0.0.0:", 8) == 0)
-		return arena_printf(a, "http://127.0.0.1%s/in/%s", port, name);
-	if (strncmp(listen, "[::]:", 5) == 0)
-		return arena_printf(a, "http://[::1]%s/in/%s", port, name);
-	return arena_printf(a, "http://%s/in/%s", listen, name);
-}
-
 static enum rc
-send_ping(const struct source *source, const char *url, struct arena *a,
+send_ping(const struct source *source, const struct receiver_at *at, struct arena *a,
 	struct http_response *response, struct err *e)
 {
+	const char *url = at->url;
 	struct provider_ping ping;
 	struct http_header headers[PROVIDER_PING_HEADERS];
 	struct http_client *client = NULL;
-	const struct http_options options = { 0 };
+	const struct http_options options = { .unix_socket = at->unix_socket, .pin = at->pin };
 	enum rc rc = source->provider->ping(
 		source->setup, source_signing_secret(source, clock_now_us()), a, &ping, e);
 	if (rc != RC_OK)
@@ -229,13 +217,14 @@ run_test(const struct cli_call *call)
 		code = cmd_fail(&e);
 		goto done;
 	}
-	const char *to = url->given ? url->text : default_url(&c, source->name, a);
-	if (send_ping(source, to, a, &response, &e) != RC_OK) {
+	struct receiver_at at = { .url = url->text };
+	if ((!url->given && receiver_at(&at, &c, NULL, source->name, a, &e) != RC_OK) ||
+		send_ping(source, &at, a, &response, &e) != RC_OK) {
 		code = cmd_fail(&e);
 		goto done;
 	}
 	bool accepted = response.status >= 200 && response.status < 300;
-	fprintf(stderr, "hooklog: POST %s: %d\n", to, response.status);
+	fprintf(stderr, "hooklog: POST %s: %d\n", at.url, response.status);
 	/* The answer is JSON already; it ends its own line. */
 	if (!cmd_print(&response.body) || !accepted)
 		code = EXIT_FAILED;

@@ -12,8 +12,8 @@
 #include "base/log.h"
 #include "cli/cmd.h"
 #include "cli/commands.h"
+#include "cli/receiver_at.h"
 #include "cli/services.h"
-#include "http/http.h"
 #include "ingest/sources.h"
 #include "pg/cluster.h"
 #include "pg/pg.h"
@@ -170,11 +170,13 @@ ensure_source(struct up *up, struct err *e)
 }
 
 static enum rc
-send_ping(struct up *up, const struct source *source, const char *url, struct http_response *answer,
-	struct err *e)
+send_ping(struct up *up, const struct source *source, const struct receiver_at *at,
+	struct http_response *answer, struct err *e)
 {
 	struct provider_ping ping;
-	const struct http_options options = { .user_agent = "hooklog-up" };
+	const struct http_options options = { .user_agent = "hooklog-up",
+		.unix_socket = at->unix_socket,
+		.pin = at->pin };
 	struct http_header headers[PROVIDER_PING_HEADERS];
 	struct http_client *client = NULL;
 	enum rc rc = source->provider->ping(source->setup, source_signing_secret(source, clock_now_us()),
@@ -185,7 +187,7 @@ send_ping(struct up *up, const struct source *source, const char *url, struct ht
 		headers[i] = (struct http_header){ ping.headers[i].name, ping.headers[i].value };
 	rc = http_client_new(&client, &options, e);
 	if (rc == RC_OK)
-		rc = http_request(client, "POST", url, headers, ping.header_count, ping.body, answer, e);
+		rc = http_request(client, "POST", at->url, headers, ping.header_count, ping.body, answer, e);
 	http_client_free(client);
 	if (rc == RC_OK && answer->status != 202)
 		rc = err_set(e, RC_IO, "ingest.source", "the ping was answered with status %d", answer->status);
@@ -229,9 +231,12 @@ prove(struct up *up, struct err *e)
 	if (rc != RC_OK || sources_count(sources) == 0)
 		goto done;
 	const struct source *source = sources_at(sources, 0);
-	const char *url = arena_printf(up->a, "http://%s/in/%s", ingest_address(up->ingest), source->name);
-	printf("first start: sending one signed ping to %s\n", url);
-	rc = send_ping(up, source, url, &answer, e);
+	struct receiver_at at;
+	rc = receiver_at(&at, &up->config, ingest_address(up->ingest), source->name, up->a, e);
+	if (rc != RC_OK)
+		goto done;
+	printf("first start: sending one signed ping to %s\n", at.url);
+	rc = send_ping(up, source, &at, &answer, e);
 	if (rc != RC_OK)
 		goto done;
 	printf("          answer %d %.*s\n", answer.status, (int)strcspn(buf_cstr(&answer.body), "\n"),
@@ -246,18 +251,6 @@ done:
 }
 
 /* ---- start, watch, stop ---- */
-
-/* An address that can be put into a URL: 0.0.0.0 listens everywhere but is nowhere. */
-static const char *
-reachable_address(struct up *up)
-{
-	const char *address = ingest_address(up->ingest);
-	if (strncmp(address, "0.0.0.0:", 8) == 0)
-		return arena_printf(up->a, "127.0.0.1:%s", address + 8);
-	if (strncmp(address, "[::]:", 5) == 0)
-		return arena_printf(up->a, "[::1]:%s", address + 5);
-	return address;
-}
 
 static void
 put_psql(struct buf *out, const struct up *up)
@@ -275,12 +268,18 @@ print_banner(struct up *up)
 {
 	struct buf psql = buf_new(8192);
 	struct sources *sources = NULL;
+	struct receiver_at at;
 	put_psql(&psql, up);
 	printf("\nhooklog is up; Ctrl-C stops it\n\n");
 	if (sources_load(&sources, up->config.sources_dir, NULL) == RC_OK) {
 		for (size_t i = 0; i < sources_count(sources); i++) {
 			const struct source *s = sources_at(sources, i);
-			printf("  webhook URL  http://%s/in/%s\n", reachable_address(up), s->name);
+			if (receiver_at(&at, &up->config, ingest_address(up->ingest), s->name,
+				    up->a, NULL) != RC_OK)
+				continue;
+			printf("  webhook URL  %s%s%s\n", at.url,
+				at.unix_socket == NULL ? "" : "  by the socket ",
+				at.unix_socket == NULL ? "" : at.unix_socket);
 			if (s->secret_count > 0)
 				printf("  secret in    %s/%s\n", up->config.sources_dir, s->secrets[0].file);
 		}
@@ -289,11 +288,12 @@ print_banner(struct up *up)
 	printf("  tables       %s\n\nTry next, in another terminal:\n\n", buf_cstr(&psql));
 	/* As this program was called, so that the lines can be pasted. */
 	const char *self = program_invocation_name;
-	/* simulate finds the default address by itself. */
-	const char *address = reachable_address(up);
-	const char *url = strcmp(address, "127.0.0.1:8080") == 0
-		? ""
-		: arena_printf(up->a, " --url http://%s/in/github", address);
+	/* simulate finds the default address by itself, and what stands in the configuration file. */
+	const char *url = "";
+	if (receiver_at(&at, &up->config, ingest_address(up->ingest), "github", up->a, NULL) == RC_OK &&
+		at.unix_socket == NULL && at.pin == NULL &&
+		strcmp(at.url, "http://127.0.0.1:8080/in/github") != 0)
+		url = arena_printf(up->a, " --url %s", at.url);
 	printf("  %s simulate%s%s --count 500\n", self, up->same_options, url);
 	printf("  %s log tail%s --follow\n", self, up->same_options);
 	printf("  %s -c 'select * from hooklog.events order by seq desc limit 5'\n\n", buf_cstr(&psql));

@@ -23,6 +23,12 @@ const struct cfg_key config_keys[] = {
 	{ ROW("ingest.listen", CFG_STRING, ingest_listen), .fallback = "127.0.0.1:8080",
 		.help = "Address and port webhooks are received on, or unix:/path. Port 0: a free one, "
 			"named in the log line ingest.listening. A socket from systemd takes its place." },
+	{ ROW("ingest.tls_certificate_file", CFG_STRING, ingest_tls_certificate_file), .fallback = "",
+		.help = "Certificate for TLS on ingest.listen, in PEM: the server's own, then those that "
+			"issued it. Read again at SIGHUP. Empty: HTTP, for a proxy that speaks TLS." },
+	{ ROW("ingest.tls_key_file", CFG_STRING, ingest_tls_key_file), .fallback = "",
+		.help = "Private key of that certificate, in PEM and not encrypted; nobody but its owner "
+			"and group may have rights on the file." },
 	{ ROW("ingest.threading", CFG_STRING, ingest_threading), .fallback = "pool",
 		.choices = threadings,
 		.help = "pool: a few threads serve all connections; connection: each has its own thread." },

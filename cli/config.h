@@ -11,6 +11,7 @@ struct config {
 	const char *data_dir;
 	const char *log_level;
 	const char *ingest_listen;
+	const char *ingest_tls_certificate_file, *ingest_tls_key_file;
 	const char *ingest_threading;
 	uint64_t ingest_threads;
 	uint64_t ingest_connections_max;

@@ -105,6 +105,8 @@ services_start_ingest(const struct config *c, struct store *s, struct arena *a, 
 		.collect = telemetry_collect,
 		.ready = telemetry_ready,
 		.context = telemetry,
+		.tls_certificate_file = c->ingest_tls_certificate_file,
+		.tls_key_file = c->ingest_tls_key_file,
 		.threading = strcmp(c->ingest_threading, "pool") == 0 ? INGEST_POOL : INGEST_CONNECTION,
 		.threads = c->ingest_threads,
 		.connections_max = c->ingest_connections_max,
@@ -129,11 +131,24 @@ services_start_ingest(const struct config *c, struct store *s, struct arena *a, 
 	return rc;
 }
 
+static void
+reload_certificate(struct ingest *in)
+{
+	struct err e = { 0 };
+	bool changed = false;
+	if (ingest_reload_certificate(in, &changed, &e) != RC_OK)
+		log_err("ingest.tls", &e);
+	else if (changed)
+		LOG_INFO("ingest.certificate", F_S("address", ingest_address(in)));
+}
+
 void
 services_reload(struct ingest *in, bool force)
 {
 	struct err e = { 0 };
 	bool changed = false;
+	if (force)
+		reload_certificate(in);
 	if (ingest_reload(in, force, &changed, &e) != RC_OK)
 		log_err("ingest.source", &e);
 	else if (changed)

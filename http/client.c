@@ -25,7 +25,7 @@ struct http_client {
 	int64_t connect_timeout_ms, timeout_ms;
 	char error[CURL_ERROR_SIZE];
 	enum http_reach reach;
-	const char *allow;
+	const char *allow, *unix_socket, *pin;
 	char refused[64]; /* the last address reach excluded, or "" */
 	bool tried;       /* another one */
 	bool http2;
@@ -76,6 +76,8 @@ http_client_new(struct http_client **c, const struct http_options *options, stru
 	client->http2 = options->http2;
 	client->reach = options->reach;
 	client->allow = options->allow;
+	client->unix_socket = options->unix_socket;
+	client->pin = options->pin;
 	*c = client;
 	return RC_OK;
 }
@@ -346,6 +348,13 @@ set_up(struct http_client *c, const char *method, const char *url, struct curl_s
 	curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)c->timeout_ms);
 	curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, on_open);
 	curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, c);
+	if (c->unix_socket != NULL)
+		curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, c->unix_socket);
+	if (c->pin != NULL) {
+		curl_easy_setopt(h, CURLOPT_PINNEDPUBLICKEY, c->pin);
+		curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
 	curl_easy_setopt(h, CURLOPT_MAXCONNECTS, 1L);
 	curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(h, CURLOPT_USERAGENT, c->user_agent);

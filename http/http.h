@@ -25,6 +25,11 @@ struct http_options {
 	/* Speak HTTP/2: with https when the server offers it, else HTTP/1.1; with http at once, which a
 	 * server that does not speak it takes for nonsense (RFC 9113 §3.3). */
 	bool http2;
+	/* Path of a unix socket to connect to, whatever host the URL names; borrowed; NULL: none. */
+	const char *unix_socket;
+	/* "sha256//" and base64, as for CURLOPT_PINNEDPUBLICKEY: the server must have this key, and then its
+	 * certificate may name anything and come from anybody; borrowed. NULL: what the system trusts. */
+	const char *pin;
 	const char *user_agent;     /* borrowed until http_client_free; NULL: "hooklog" */
 };
 

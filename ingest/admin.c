@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "ingest/admin.h"
 #include "ingest/source_state.h"
+#include "ingest/tls.h"
 
 #define ADMIN_CONNECTIONS_MAX 32u
 #define ADMIN_IDLE_S 10u
@@ -91,6 +92,20 @@ put_one(struct buf *out, const char *name, const char *type, const char *help, d
 }
 
 static void
+put_tls(struct buf *out, struct tls *tls)
+{
+	if (tls == NULL)
+		return;
+	struct tls_facts facts = tls_look(tls);
+	put_one(out, "hooklog_ingest_certificate_not_after_timestamp_seconds", "gauge",
+		"When the certificate that is shown ends.", (double)facts.not_after_s);
+	put_one(out, "hooklog_ingest_certificate_reloads_total", "counter",
+		"Times a new certificate was taken up.", (double)facts.replaced);
+	put_one(out, "hooklog_ingest_certificate_reloads_failed_total", "counter",
+		"Times that failed and the old one stayed.", (double)facts.failed);
+}
+
+static void
 put_process(struct buf *out)
 {
 	unsigned long long pages = 0, resident = 0;
@@ -150,6 +165,7 @@ admin_put_metrics(struct buf *out, struct ingest *in)
 	put_per_source(out, sources, "hooklog_ingest_source_active_secrets",
 		"Secrets of the source that are valid now.", active_secrets);
 	sources_release(sources);
+	put_tls(out, in->tls);
 	put_process(out);
 }
 
@@ -170,6 +186,21 @@ answer(struct MHD_Connection *connection, unsigned status, const char *type, str
 	return queued;
 }
 
+/* No reason to be taken out of service: who does not look at certificates is still served. */
+static void
+put_certificate(struct buf *text, struct tls *tls)
+{
+	char until[CLOCK_TEXT_BYTES];
+	if (tls == NULL)
+		return;
+	struct tls_facts facts = tls_look(tls);
+	int64_t now_s = clock_now_us() / 1000000;
+	clock_format_us(facts.not_after_s * 1000000, until);
+	buf_printf(text, "[%c] certificate: %s, until %s\n",
+		now_s >= facts.not_before_s && now_s < facts.not_after_s ? '+' : '!', facts.name,
+		until);
+}
+
 static enum MHD_Result
 answer_ready(struct admin *a, struct MHD_Connection *connection, bool verbose)
 {
@@ -185,6 +216,7 @@ answer_ready(struct admin *a, struct MHD_Connection *connection, bool verbose)
 		buf_printf(&text, "[%c] log: %s\n", log ? '+' : '-', log ? "takes events" : e.text);
 		buf_put_bytes(&text, buf_bytes(&more));
 		buf_printf(&text, "[+] sources: %zu\n", ingest_source_count(a->in));
+		put_certificate(&text, a->in->tls);
 	}
 	buf_put_str(&text, ready ? "ready\n" : "not ready\n");
 	buf_free(&more);

@@ -30,6 +30,7 @@ struct conn {
 	unsigned hangup_ticks; /* how often in a row the client was found gone */
 	int64_t started_ms, body_ms;
 	atomic_size_t body_bytes;
+	atomic_bool last;
 	struct address *address; /* NULL: not counted */
 };
 
@@ -244,6 +245,7 @@ conns_add(struct conns *c, int fd, const unsigned char *address)
 	conn->first = true;
 	conn->started_ms = clock_monotonic_ms();
 	atomic_init(&conn->body_bytes, 0);
+	atomic_init(&conn->last, false);
 	pthread_mutex_lock(&c->lock);
 	conn->next = c->head;
 	if (c->head != NULL)
@@ -363,6 +365,21 @@ conns_open(struct conns *c)
 	size_t open = c->open;
 	pthread_mutex_unlock(&c->lock);
 	return open;
+}
+
+bool
+conns_is_last(const struct conn *conn)
+{
+	return atomic_load(&conn->last);
+}
+
+void
+conns_finish(struct conns *c)
+{
+	pthread_mutex_lock(&c->lock);
+	for (struct conn *conn = c->head; conn != NULL; conn = conn->next)
+		atomic_store(&conn->last, true);
+	pthread_mutex_unlock(&c->lock);
 }
 
 void

@@ -68,6 +68,12 @@ uint64_t conns_refused(struct conns *c);
 /* All connections. */
 size_t conns_open(struct conns *c);
 
+/* Whether the answer to conn's request must be its last. Any thread. */
+bool conns_is_last(const struct conn *conn);
+
+/* Makes it so for every connection that is open now. */
+void conns_finish(struct conns *c);
+
 /* Shuts down connections in CONN_HEAD; with all, every one. */
 void conns_shut(struct conns *c, bool all);
 

@@ -13,6 +13,7 @@
 #include "ingest/admin.h"
 #include "ingest/admit.h"
 #include "ingest/server.h"
+#include "ingest/tls.h"
 
 #define LISTEN_ID "ingest.listen"
 #define CONNECTIONS_MAX 512
@@ -156,25 +157,35 @@ on_tick(void *context)
 	give_memory_back(in);
 }
 
-static enum rc
-start_daemon(struct ingest *in, const struct ingest_options *o, struct err *e)
+enum rc
+receiver_start(struct ingest *in, const struct certificate *certificate, struct MHD_Daemon **daemon,
+	struct err *e)
 {
 	unsigned flags =
 		MHD_USE_ERROR_LOG | MHD_USE_ITC | (in->listener.v6 ? (unsigned)MHD_USE_IPv6 : 0u);
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t threads = o->threads > 0 ? o->threads : cores > 0 ? (size_t)cores : 1;
-	struct MHD_OptionItem pool[] = {
-		{ MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL },
-		{ MHD_OPTION_END, 0, NULL },
-	};
-	limit_heaps(threads);
+	char priorities[] = TLS_PRIORITIES;
+	struct MHD_OptionItem more[5];
+	size_t count = 0;
+	if (in->pool && in->threads > 1)
+		more[count++] = (struct MHD_OptionItem){ MHD_OPTION_THREAD_POOL_SIZE,
+			(intptr_t)in->threads, NULL };
+	if (certificate != NULL) {
+		flags |= MHD_USE_TLS;
+		more[count++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_CERT, 0,
+			certificate->chain };
+		more[count++] =
+			(struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_KEY, 0, certificate->key };
+		more[count++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_PRIORITIES, 0,
+			priorities };
+	}
+	more[count] = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
 	if (in->pool)
 		flags |= MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
 	else
 		flags |= MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
 			 MHD_USE_POLL;
 	size_t connections = in->connections_max + CONNECTIONS_SPARE;
-	in->daemon = MHD_start_daemon(flags, 0, NULL, NULL, request_handle, in,
+	*daemon = MHD_start_daemon(flags, 0, NULL, NULL, request_handle, in,
 		MHD_OPTION_EXTERNAL_LOGGER, log_library, in, MHD_OPTION_URI_LOG_CALLBACK,
 		request_new, in, MHD_OPTION_NOTIFY_COMPLETED, request_completed, in,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, in, MHD_OPTION_LISTEN_SOCKET,
@@ -183,13 +194,19 @@ start_daemon(struct ingest *in, const struct ingest_options *o, struct err *e)
 		   its own. */
 		MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,
 		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES,
-		MHD_OPTION_ARRAY, in->pool && threads > 1 ? pool : &pool[1], MHD_OPTION_END);
-	if (in->daemon == NULL)
+		MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+	if (*daemon == NULL)
 		return err_set(e, RC_IO, LISTEN_ID,
 			"the HTTP server did not start on %s; the log line "
 			"ingest.http-library says why",
 			in->listener.address);
 	return RC_OK;
+}
+
+static bool
+is_set(const char *text)
+{
+	return text != NULL && text[0] != '\0';
 }
 
 static enum rc
@@ -210,9 +227,11 @@ start_threads(struct ingest *in, const struct ingest_options *o, struct err *e)
 		.context = in,
 	};
 	enum rc rc = conns_start(&in->conns, &options, e);
+	limit_heaps(in->threads);
 	if (rc == RC_OK)
-		rc = start_daemon(in, o, e);
-	if (rc == RC_OK && o->admin_listen != NULL && o->admin_listen[0] != '\0')
+		rc = receiver_start(
+			in, in->tls == NULL ? NULL : tls_certificate(in->tls), &in->daemon, e);
+	if (rc == RC_OK && is_set(o->admin_listen))
 		rc = admin_start(
 			&in->admin, in, o->admin_listen, o->collect, o->ready, o->context, e);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -223,6 +242,7 @@ static void
 release(struct ingest *in)
 {
 	listen_close(&in->listener);
+	tls_free(in->tls);
 	conns_stop(in->conns);
 	sources_release(in->sources);
 	pthread_mutex_destroy(&in->sources_lock);
@@ -244,6 +264,8 @@ ingest_start(struct ingest **out, const struct ingest_options *o, struct err *e)
 	in->connections_max = o->connections_max > 0 ? o->connections_max : CONNECTIONS_MAX;
 	in->store = o->store;
 	in->pool = o->threading == INGEST_POOL;
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	in->threads = o->threads > 0 ? o->threads : cores > 0 ? (size_t)cores : 1;
 	in->keep_alive = o->keep_alive;
 	in->in_flight_bytes_max =
 		o->in_flight_bytes_max > 0 ? o->in_flight_bytes_max : IN_FLIGHT_BYTES_MAX;
@@ -268,6 +290,9 @@ ingest_start(struct ingest **out, const struct ingest_options *o, struct err *e)
 	if (rc == RC_OK)
 		rc = peers_parse(
 			o->trusted_proxies == NULL ? "" : o->trusted_proxies, &in->trusted, e);
+	if (rc == RC_OK && (is_set(o->tls_certificate_file) || is_set(o->tls_key_file)))
+		rc = tls_new(&in->tls, is_set(o->tls_certificate_file) ? o->tls_certificate_file : "",
+			is_set(o->tls_key_file) ? o->tls_key_file : "", e);
 	if (rc == RC_OK)
 		rc = listen_open(&in->listener, "ingest.listen", o->listen, "ingest", true, e);
 	if (rc == RC_OK)
@@ -338,9 +363,18 @@ ingest_reload(struct ingest *in, bool force, bool *changed, struct err *e)
 	return RC_OK;
 }
 
+enum rc
+ingest_reload_certificate(struct ingest *in, bool *changed, struct err *e)
+{
+	*changed = false;
+	return in->tls == NULL ? RC_OK : tls_replace(in, changed, e);
+}
+
 void
 ingest_tick(struct ingest *in)
 {
+	if (in->tls != NULL)
+		tls_tick(in);
 	const struct admit how = { .sources = in->sources, .store = in->store, .salt = in->salt };
 	if (in->quarantine_dir[0] != '\0')
 		admit_answer_all(in->quarantine_dir, &how);

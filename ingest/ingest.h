@@ -32,6 +32,8 @@ enum ingest_threading {
 
 struct ingest_options {
 	const char *listen; /* as base/listen.h: "127.0.0.1:8080", "unix:/run/hooklog.sock" */
+	/* Files in PEM: the receiver speaks TLS (HTTP does not work then). Both NULL or "": HTTP. */
+	const char *tls_certificate_file, *tls_key_file;
 	enum ingest_threading threading;
 	size_t threads;                     /* of INGEST_POOL; 0: one per processor */
 	size_t connections_max;             /* more are answered 503; 0: 512 */
@@ -59,7 +61,7 @@ struct ingest;
 
 /* Loads the sources, binds, starts answering. Owned by the caller until ingest_stop; the options
  * are copied. Threads it starts have all signals blocked. RC_INVALID: a source is wrong (id
- * ingest.source) or listen is no address (ingest.listen). RC_IO: the address is in use
+ * ingest.source), listen is no address (ingest.listen), or a file for TLS is (ingest.tls). RC_IO: the address is in use
  * (ingest.listen), or the system refused anything else. */
 enum rc ingest_start(
 	struct ingest **in, const struct ingest_options *options, struct err *e) MUST_CHECK;
@@ -84,8 +86,14 @@ void ingest_recall(struct ingest *in, const struct event *ev);
  * once per change. One thread at a time. RC_INVALID, RC_IO as for ingest_start. */
 enum rc ingest_reload(struct ingest *in, bool force, bool *changed, struct err *e) MUST_CHECK;
 
+/* Reads the certificate and its key again and goes over to them if they differ. Connections that are open
+ * go on with the old ones, for one more answer. *changed: they differed. On an error the old ones
+ * stay in use. Does nothing without TLS. The thread of ingest_reload. RC_INVALID, RC_IO, RC_AGAIN (later),
+ * all with id ingest.tls. */
+enum rc ingest_reload_certificate(struct ingest *in, bool *changed, struct err *e) MUST_CHECK;
+
 /* What has to be done now and then, about twice a second: admits what was asked for from the
- * quarantine, and logs ingest.silent for a source that has been quiet for far longer than usual.
+ * quarantine, warns of a certificate that ends soon, and logs ingest.silent for a source that has been quiet for far longer than usual.
  * The thread of ingest_reload. */
 void ingest_tick(struct ingest *in);
 

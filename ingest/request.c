@@ -94,8 +94,8 @@ request_reply(struct request *r, unsigned status, struct bytes body, const char 
 	MHD_add_response_header(response, "Content-Type", type);
 	/* What follows chunks cannot be told from their trailers as surely as what follows a
 	 * length. */
-	if (!r->in->keep_alive || atomic_load(&r->in->draining) || status >= 400 ||
-		r->facts.chunked || !r->facts.http11)
+	if (!r->in->keep_alive || atomic_load(&r->in->draining) ||
+		conns_is_last(r->conn) || status >= 400 || r->facts.chunked || !r->facts.http11)
 		MHD_add_response_header(response, "Connection", "close");
 	if (status == 503)
 		MHD_add_response_header(response, "Retry-After", INGEST_RETRY_AFTER_S);

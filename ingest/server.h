@@ -21,7 +21,9 @@
 #define INGEST_COMMIT_MS 5000
 #define INGEST_RETRY_AFTER_S "5"
 
+struct certificate;
 struct request;
+struct tls;
 
 /* At most RATE_LINES_PER_S log lines a second: senders decide how many there would be. */
 struct rate {
@@ -34,6 +36,7 @@ struct ingest {
 	struct store *store;
 	bool pool, keep_alive;
 	size_t in_flight_bytes_max, connections_max;
+	size_t threads; /* of the pool */
 	struct peers trusted;
 	unsigned char salt[REDACT_SALT_BYTES];
 	char log_id[2 * STORE_LOG_ID_BYTES + 1]; /* "" without a loop guard */
@@ -46,7 +49,8 @@ struct ingest {
 	struct quarantine *quarantine;
 	char *quarantine_dir;
 
-	struct MHD_Daemon *daemon;
+	struct MHD_Daemon *daemon; /* that takes connections; beside it there may be those of tls */
+	struct tls *tls;           /* NULL: plain HTTP */
 	struct conns *conns;
 	struct listener listener; /* without fd once no more connections are taken */
 	struct admin *admin;      /* NULL: no second listener */
@@ -66,6 +70,11 @@ struct ingest {
 	uint64_t connections_seen;
 	unsigned quiet_ticks;
 };
+
+/* Starts a server of the HTTP library on in->listener, with TLS when there is a certificate, which the
+ * library may point to until the server is stopped. RC_IO. */
+enum rc receiver_start(struct ingest *in, const struct certificate *certificate,
+	struct MHD_Daemon **daemon, struct err *e) MUST_CHECK;
 
 /* Whether one more line may be written; the first one of a second also logs how many were not. */
 bool rate_take(struct rate *r, const char *id);

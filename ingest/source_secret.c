@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "base/secret.h"
 #include "ingest/sources.h"
 
 /* How secrets get into the process, and stay there. */
 
 #define SOURCE_ID "ingest.source"
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED
-#endif
-#endif
 /* White space around a secret that is read before it is trimmed. */
 #define SECRET_FILE_SLACK 64
 
@@ -70,50 +60,17 @@ read_file(int fd, const char *path, unsigned char *data, size_t cap, size_t *len
 	return RC_OK;
 }
 
-/* A core dump or a debugger would show the secrets. Not with the sanitizers: their search for leaks
- * attaches to the process. */
-static void
-protect_process(void)
-{
-	const struct rlimit none = { 0, 0 };
-	setrlimit(RLIMIT_CORE, &none);
-#ifndef SANITIZED
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-}
-
-/* forbidden: the bits of the mode that must not be set. */
 static enum rc
-check_file(int fd, const char *path, unsigned forbidden, struct err *e)
+read_secret(const char *path, enum secret_access access, unsigned char *out, size_t *len,
+	struct err *e)
 {
-	struct stat st;
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-		return err_set(e, RC_INVALID, SOURCE_ID, "%s is not a regular file", path);
-	if ((st.st_mode & forbidden) != 0)
-		return err_set(e, RC_INVALID, SOURCE_ID,
-			"%s can be read by others (mode %03o); run: chmod 600 %s", path,
-			(unsigned)st.st_mode & 0777u, path);
-	if (st.st_uid != geteuid() && st.st_uid != 0)
-		return err_set(e, RC_INVALID, SOURCE_ID,
-			"%s belongs to another user (%u), who can change it; run: chown %u %s",
-			path, (unsigned)st.st_uid, (unsigned)geteuid(), path);
-	return RC_OK;
-}
-
-static enum rc
-read_secret(const char *path, unsigned forbidden, unsigned char *out, size_t *len, struct err *e)
-{
-	protect_process();
 	/* Not fs_read: its memory is not wiped. */
 	unsigned char raw[LIMIT_SECRET_BYTES + SECRET_FILE_SLACK];
 	size_t have = 0, start = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return err_sys(e, errno == ENOENT ? RC_NOTFOUND : RC_IO, SOURCE_ID, errno,
-			"cannot open the secret file %s", path);
-	enum rc rc = check_file(fd, path, forbidden, e);
+	int fd = -1;
+	enum rc rc = secret_open(&fd, path, access, SOURCE_ID, e);
 	if (rc != RC_OK)
-		goto done;
+		return rc;
 	rc = read_file(fd, path, raw, sizeof raw, &have, e);
 	if (rc != RC_OK)
 		goto done;
@@ -135,7 +92,7 @@ done:
 enum rc
 source_read_secret(const char *path, unsigned char *out, size_t *len, struct err *e)
 {
-	return read_secret(path, 077, out, len, e);
+	return read_secret(path, SECRET_OWNER_ONLY, out, len, e);
 }
 
 enum rc
@@ -151,8 +108,7 @@ source_read_credential(const char *name, unsigned char *out, size_t *len, struct
 	if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL ||
 		(size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path)
 		return err_set(e, RC_INVALID, SOURCE_ID, "\"%s\" is no name of a credential", name);
-	/* The service manager grants its user access by an ACL, whose mask shows as group bits. */
-	return read_secret(path, 07, out, len, e);
+	return read_secret(path, SECRET_GROUP_TOO, out, len, e);
 }
 
 bool

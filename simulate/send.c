@@ -284,7 +284,9 @@ static enum rc
 start(struct run *run, struct sender *senders, unsigned count, unsigned *started, struct err *e)
 {
 	enum rc rc = RC_OK;
-	struct http_options http = { .user_agent = "hooklog-simulate" };
+	const struct http_options http = { .unix_socket = run->options->unix_socket,
+		.pin = run->options->pin,
+		.user_agent = "hooklog-simulate" };
 	*started = 0;
 	for (unsigned i = 0; i < count && rc == RC_OK; i++) {
 		struct sender *s = &senders[i];

@@ -34,7 +34,7 @@ void simulate_forge_next(struct simulate_forge *f, struct simulate_event *ev);
 struct simulate_result;
 
 struct simulate_options {
-	const char *url;
+	const char *url, *unix_socket, *pin; /* the last two as in http_options */
 	struct bytes secret; /* empty: no signature */
 	uint64_t seed;
 	uint64_t count;             /* events; 0: until stopped */
