@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // TEST-SOAK
 // TEST-TIMEOUT: 7200
-// libFuzzer with the address and undefined behaviour sanitizers on what of the log and of the receiver reads anybody's bytes.
+// libFuzzer with the address and undefined behaviour sanitizers on what of the log, of the receiver and of an event reads anybody's bytes.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -14,7 +14,8 @@ const LIBRARIES = ['-llmdb', '-lmsgpackc', '-lcrypto', '-lzstd', '-lxxhash', '-l
 // Which files each target is made of.
 const LOG = /^(tests\/tools\/(log_)?fuzz(_whole)?|(store|event|base)\/[a-z_0-9]+)\.c$/;
 const RECEIVER = /^(tests\/tools\/(receiver_)?fuzz|tests\/unit\/ingest\/(world|fake_store)|(ingest|ingest\/provider|event|base)\/[a-z_0-9]+)\.c$/;
-const TARGETS = { record: LOG, stream: LOG, line: LOG, statement: LOG, proof: LOG, verify: LOG, import: LOG, provider: RECEIVER, request: RECEIVER };
+const EVENT = /^(tests\/tools\/(event_)?fuzz|(event|base)\/[a-z_0-9]+)\.c$/;
+const TARGETS = { json: EVENT, envelope: EVENT, form: EVENT, record: LOG, stream: LOG, line: LOG, statement: LOG, proof: LOG, verify: LOG, import: LOG, provider: RECEIVER, request: RECEIVER };
 
 // One program per target; the name goes in at compile time.
 async function build(t, target) {

@@ -390,9 +390,44 @@ test_mutations(void **state UNUSED)
 	both_close(&t);
 }
 
-int
-main(void)
+/* A file with a document in hexadecimal on each line, from tests/it/project_json.test.mjs. */
+static const char *documents_file;
+
+static void
+test_file(void **state UNUSED)
 {
+	struct both t;
+	struct buf json = buf_new(LIMIT_TEXT_BYTES);
+	FILE *f = fopen(documents_file, "r");
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t len;
+	assert_non_null(f);
+	both_open(&t);
+	while ((len = getline(&line, &room, f)) >= 0) {
+		buf_clear(&json);
+		for (ssize_t i = 0; i + 1 < len; i += 2) {
+			char digits[3] = { line[i], line[i + 1], '\0' };
+			buf_put_char(&json, (char)strtoul(digits, NULL, 16));
+		}
+		check(&t, buf_bytes(&json));
+	}
+	printf("# documents: %zu accepted by both, %zu by neither, %zu explained, %zu values\n", t.accepted, t.refused, t.excused,
+		t.values);
+	fclose(f);
+	free(line);
+	buf_free(&json);
+	both_close(&t);
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc == 3 && strcmp(argv[1], "--documents") == 0) {
+		const struct CMUnitTest file[] = { cmocka_unit_test(test_file) };
+		documents_file = argv[2];
+		return cmocka_run_group_tests(file, NULL, NULL);
+	}
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_documents),
 		cmocka_unit_test(test_random),
