@@ -19,18 +19,58 @@
 static struct bytes
 unredact(const struct admit *how, const struct source *source, struct bytes value, struct arena *a)
 {
+	struct bytes found = value;
+	struct buf text = buf_new(4 * 1024);
 	for (size_t i = 0; i < source->secret_count; i++) {
 		struct bytes secret = source->secrets[i].value;
-		if (secret.len == 0)
-			continue;
-		const struct bytes bearer = bytes_str(arena_printf(
-			a, "Bearer %.*s", (int)secret.len, (const char *)secret.data));
-		if (bytes_equal(redact_value(how->salt, secret, a), value))
-			return secret;
-		if (bytes_equal(redact_value(how->salt, bearer, a), value))
-			return bearer;
+		for (int form = 0; form < 3 && secret.len > 0; form++) {
+			buf_clear(&text);
+			buf_put_str(&text, form == 1 ? "Bearer " : form == 2 ? "Basic " : "");
+			if (form == 2)
+				crypto_put_base64(&text, secret);
+			else
+				buf_put_bytes(&text, secret);
+			if (bytes_equal(redact_value(how->salt, buf_bytes(&text), a), value))
+				found = arena_copy(a, buf_bytes(&text));
+		}
 	}
-	return value;
+	crypto_wipe(text.data, text.len);
+	buf_free(&text);
+	return found;
+}
+
+/* The same for the query, in which the secret is encoded byte by byte. */
+static struct bytes
+restore_query(const struct admit *how, const struct source *source, struct bytes query,
+	struct arena *a)
+{
+	const char *key = source->setup->secret_query;
+	struct bytes value =
+		key == NULL ? (struct bytes){ NULL, 0 } : provider_query_value(query, key, a);
+	struct bytes secret = value.data == NULL ? value : unredact(how, source, value, a);
+	if (secret.data == value.data)
+		return query;
+	size_t name = strlen(key);
+	struct buf text = buf_new(query.len + 4 * secret.len + 16);
+	for (struct bytes rest = query; rest.len > 0;) {
+		const unsigned char *end = memchr(rest.data, '&', rest.len);
+		size_t len = end == NULL ? rest.len : (size_t)(end - rest.data);
+		if (len > name && rest.data[name] == '=' && memcmp(rest.data, key, name) == 0) {
+			buf_printf(&text, "%s=", key);
+			for (size_t i = 0; i < secret.len; i++)
+				buf_printf(&text, "%%%02X", secret.data[i]);
+		} else {
+			buf_put(&text, rest.data, len);
+		}
+		if (end != NULL)
+			buf_put_char(&text, '&');
+		len += end != NULL;
+		rest = (struct bytes){ rest.data + len, rest.len - len };
+	}
+	struct bytes restored = arena_copy(a, buf_bytes(&text));
+	crypto_wipe(text.data, text.len);
+	buf_free(&text);
+	return restored;
 }
 
 static const struct event_header *
@@ -129,7 +169,7 @@ admit(const struct admit *how, const struct quarantined *q, const struct source 
 	const struct guard_facts facts = { .http11 = true,
 		.content_length = ev->body.len,
 		.path = ev->path,
-		.query = ev->query,
+		.query = restore_query(how, source, ev->query, a),
 		.content_type = ev->content_type };
 	bool verified = verify(&d, source, &head, &facts, ev, a, &key_id, &no);
 	if (!verified && !how->unverified)
@@ -147,7 +187,7 @@ admit(const struct admit *how, const struct quarantined *q, const struct source 
 		.headers = head.headers,
 		.header_count = head.header_count,
 		.path = ev->path,
-		.query = ev->query,
+		.query = facts.query,
 		.content_type = ev->content_type,
 		.remote = ev->remote,
 		.body = ev->body,

@@ -34,12 +34,32 @@ redact_is_secret(const struct provider_setup *setup, struct bytes name)
 	return in_list(name, secret_headers) || in_list(name, setup->secret_headers);
 }
 
+/* The scheme of Authorization may be written in any case (RFC 9110 §11.1); the same credentials get the
+ * same hash. */
+static struct bytes
+spell_scheme(struct bytes value, struct arena *a)
+{
+	static const char *const schemes[] = { "Basic ", "Bearer " };
+	for (size_t i = 0; i < COUNT_OF(schemes); i++) {
+		size_t len = strlen(schemes[i]);
+		if (value.len <= len ||
+			!bytes_is_nocase((struct bytes){ value.data, len }, schemes[i]))
+			continue;
+		unsigned char *copy = arena_alloc(a, value.len);
+		memcpy(copy, schemes[i], len);
+		memcpy(copy + len, value.data + len, value.len - len);
+		return (struct bytes){ copy, value.len };
+	}
+	return value;
+}
+
 struct bytes
 redact_value(const unsigned char salt[REDACT_SALT_BYTES], struct bytes value, struct arena *a)
 {
 	unsigned char mac[SHA256_BYTES];
 	struct buf text = buf_new(64);
-	crypto_hmac_sha256((struct bytes){ salt, REDACT_SALT_BYTES }, value, mac);
+	crypto_hmac_sha256(
+		(struct bytes){ salt, REDACT_SALT_BYTES }, spell_scheme(value, a), mac);
 	buf_put_str(&text, "redacted:");
 	buf_put_hex(&text, mac, HASH_BYTES);
 	struct bytes kept = arena_copy(a, buf_bytes(&text));
@@ -47,24 +67,33 @@ redact_value(const unsigned char salt[REDACT_SALT_BYTES], struct bytes value, st
 	return kept;
 }
 
+/* text, decoded when it can be. */
+static struct bytes
+plain(struct bytes text, struct arena *a)
+{
+	struct bytes decoded = provider_unescape(text, true, a);
+	return decoded.data == NULL ? text : decoded;
+}
+
 struct bytes
 redact_query(const struct provider_setup *setup, const unsigned char salt[REDACT_SALT_BYTES],
 	struct bytes query, struct arena *a)
 {
-	size_t key = setup->secret_query == NULL ? 0 : strlen(setup->secret_query);
+	const char *key = setup->secret_query;
 	struct buf text = buf_new(2 * query.len + 1024);
-	if (key == 0 || query.len == 0) {
+	if (key == NULL || query.len == 0) {
 		buf_free(&text);
 		return arena_copy(a, query);
 	}
 	for (struct bytes rest = query;;) {
 		const unsigned char *end = memchr(rest.data, '&', rest.len);
 		size_t len = end == NULL ? rest.len : (size_t)(end - rest.data);
-		if (len > key && rest.data[key] == '=' &&
-			memcmp(rest.data, setup->secret_query, key) == 0) {
-			const struct bytes value = { rest.data + key + 1, len - key - 1 };
-			buf_put(&text, rest.data, key + 1);
-			buf_put_bytes(&text, redact_value(salt, value, a));
+		const unsigned char *equals = memchr(rest.data, '=', len);
+		size_t name = equals == NULL ? len : (size_t)(equals - rest.data);
+		if (name < len && bytes_is(plain((struct bytes){ rest.data, name }, a), key)) {
+			const struct bytes value = { equals + 1, len - name - 1 };
+			buf_put(&text, rest.data, name + 1);
+			buf_put_bytes(&text, redact_value(salt, plain(value, a), a));
 		} else {
 			buf_put(&text, rest.data, len);
 		}

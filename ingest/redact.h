@@ -7,7 +7,8 @@
 /* Header values that are secrets, or proofs made with one, never reach the log: in their place
  * stands "redacted:" and 16 hexadecimal digits of an HMAC of the value. The key is a random salt in
  * a file of its own, not in the log, so somebody who has only the log or a copy of it cannot try
- * out tokens. Equal values stay recognisable as equal.
+ * out tokens. Equal values stay recognisable as equal, also when they are spelled in two ways
+ * ("bearer" in small letters, %41 for A in a query): that is how the quarantine knows a token again.
  *
  * Signatures are redacted too although they are no secrets: a stored one would tempt a replay to
  * send it again, and the receiver already says in the envelope what was verified with which key. */

@@ -5,14 +5,14 @@
 //
 // TEST-VARIANTS: release
 // TEST-TIMEOUT: 600
-import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test, assert } from '../lib/harness.mjs';
 import { head } from '../lib/framing.mjs';
-import { bin, cleanEnv, exec, startIngest } from '../lib/hooklog.mjs';
-import { abort, drip, fdCount, historyWithKills, makeDir, MIB, post, request, rssBytes, sleep, soon, startReceiver, stopUnderLoad, stored } from '../lib/load.mjs';
+import { makeDisk } from '../lib/disk.mjs';
+import { startIngest } from '../lib/hooklog.mjs';
+import { abort, drip, fdCount, historyWithFaults, makeDir, MIB, post, request, rssBytes, sleep, soon, startReceiver, stopUnderLoad, stored } from '../lib/load.mjs';
 
 test('aborted requests leave nothing behind', async (t) => {
 	const receiver = await startReceiver(t);
@@ -71,40 +71,46 @@ test('stopped under load ten times, nothing acknowledged is lost', { timeoutMs: 
 	t.note(`${acked} acknowledged, slowest stop ${Math.round(slowest)} ms`);
 });
 
-test('a history with kills in the middle has no anomaly', { timeoutMs: 200000 }, async (t) => {
-	const result = await historyWithKills(t, { operations: 4000, clients: 16, kills: 4 });
+test('a history with kills, a full and a slow disk and pauses has no anomaly', { timeoutMs: 200000 }, async (t) => {
+	const result = await historyWithFaults(t, { operations: 4000, clients: 16, faults: 8 });
 	assert.ok(result.ok > 1500 && result.refused > 100 && result.unknown > 10, JSON.stringify(result));
+	assert.ok(Math.min(result.kills, result.fulls, result.slow, result.pauses) >= 1, JSON.stringify(result));
 });
 
-test('a disk that takes seconds to sync: an answer in time, and never a lie', { timeoutMs: 200000 }, async (t) => {
-	if ((await exec('sh', ['-c', 'command -v strace && strace -o /dev/null true'])).code !== 0)
-		t.skip('strace is not installed or not allowed');
-	const dir = await makeDir(t);
-	const warm = await startIngest(t, dir);
-	assert.equal((await post(warm.port, request('{}', 'warm'))).status, 202);
-	await warm.stop();
-	for (const delay of [2, 7]) {
-		const child = spawn('strace', ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=fdatasync,msync,fsync', '-e', `inject=fdatasync,msync:delay_enter=${delay}000000`, bin, 'ingest', '--data', dir],
-			{ env: cleanEnv({ HOOKLOG_INGEST_LISTEN: '127.0.0.1:0' }), stdio: ['ignore', 'ignore', 'pipe'] });
-		t.cleanup(() => child.kill('SIGKILL'));
-		let said = '';
-		child.stderr.on('data', (data) => { said += data; });
-		await soon(() => /ingest\.listening/.test(said) || child.exitCode !== null, 'listening', 120000);
-		const port = Number(/address=127\.0\.0\.1:(\d+)/.exec(said)?.[1]);
-		const begun = performance.now();
-		const answer = await post(port, request('{}', `slow-${delay}`));
-		const took = performance.now() - begun;
-		assert.ok(took < 9000, `${took} ms`);
-		assert.equal(answer.status, delay < 5 ? 202 : 503, answer.text);
-		const ended = new Promise((resolve) => child.on('close', resolve));
-		for (const pid of fs.readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' '))
-			process.kill(Number(pid), 'SIGKILL');
-		await ended;
-		if (answer.status === 202) {
-			const events = await stored(dir);
-			assert.ok(events.some((event) => event.delivery === `slow-${delay}`));
+// GitHub hangs up after 10 s. Here the sender does so after 9, and that is a failure.
+test('a disk that takes one to eight seconds to sync: an answer in time, and never a lie', { timeoutMs: 200000 }, async (t) => {
+	await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(async (seconds) => {
+		const dir = await makeDir(t);
+		const disk = makeDisk(t, dir);
+		const receiver = await startIngest(t, dir, { env: disk.env });
+		assert.equal((await post(receiver.port, request('{}', 'warm'))).status, 202);
+		disk.slow(1000 * seconds);
+		await soon(() => disk.begun() === disk.ended(), 'no sync under way');
+		const before = disk.ended();
+		const answers = await Promise.all([1, 2, 3].map(async (n) => {
+			const answer = await post(receiver.port, request('{}', `slow-${n}`), { timeoutMs: 9000 });
+			return { ...answer, synced: disk.ended() > before, delivery: `slow-${n}` };
+		}));
+		for (const { status, synced, text } of answers) {
+			assert.ok(status === 202 || status === 503, `${seconds} s: no answer in time\n${text}`);
+			assert.ok(status !== 202 || synced, `${seconds} s: acknowledged before any sync had ended`);
+			assert.ok(status !== 503 || /\r\nRetry-After: \d+\r\n/.test(text), text);
 		}
-	}
+		// What came first had the disk to itself, so well below the limit it must be stored.
+		assert.ok(seconds >= 4 || answers.some(({ status }) => status === 202), `${seconds} s: ${answers.map((a) => a.status)}`);
+		assert.ok(seconds <= 5 || answers.every(({ status }) => status === 503), `${seconds} s: ${answers.map((a) => a.status)}`);
+		disk.slow(0);
+		await receiver.kill();
+		const events = await stored(dir);
+		for (const { status, delivery, seq } of answers)
+			assert.ok(status !== 202 || events.some((event) => event.delivery === delivery && event.seq === seq), `${delivery} is missing`);
+		// Sent again, each is there exactly once, whatever the first answer was.
+		const again = await startIngest(t, dir);
+		for (const { delivery } of answers)
+			assert.equal((await post(again.port, request('{}', delivery))).status, 202);
+		await again.stop();
+		assert.deepEqual((await stored(dir)).map((event) => event.delivery).sort(), ['slow-1', 'slow-2', 'slow-3', 'warm']);
+	}));
 });
 
 test('a delivery that is sent again is recognised, one that only looks like it is kept', async (t) => {

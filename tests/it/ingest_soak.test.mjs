@@ -6,7 +6,7 @@
 // TEST-TIMEOUT: 7200
 // TEST-ALONE
 import { test, assert } from '../lib/harness.mjs';
-import { abort, fdCount, flood, historyWithKills, MIB, post, request, rssBytes, sleep, soon, startReceiver, stopUnderLoad } from '../lib/load.mjs';
+import { abort, fdCount, flood, historyWithFaults, MIB, post, request, rssBytes, sleep, soon, startReceiver, stopUnderLoad } from '../lib/load.mjs';
 
 test('100,000 aborted requests leave nothing behind', { timeoutMs: 1800000 }, async (t) => {
 	const receiver = await startReceiver(t);
@@ -68,7 +68,9 @@ test('stopped under load 100 times, nothing acknowledged is lost', { timeoutMs: 
 	assert.ok(slowest < 10000);
 });
 
-test('a history of 100,000 operations with kills has no anomaly', { timeoutMs: 3600000 }, async (t) => {
-	const result = await historyWithKills(t, { operations: 100000, kills: 99 });
-	assert.ok(result.ok > 50000 && result.unknown > 1000, JSON.stringify(result));
+test('a history of 100,000 operations with kills, full and slow disks and pauses has no anomaly', { timeoutMs: 3600000 }, async (t) => {
+	const result = await historyWithFaults(t, { operations: 100000, faults: 200 });
+	assert.ok(result.ok > 50000 && result.refused > 5000 && result.unknown > 1000, JSON.stringify(result));
+	// While nobody answers, operations pass too, and with them some of the moments for a fault.
+	assert.ok(Math.min(result.kills, result.fulls, result.slow, result.pauses) >= 40, JSON.stringify(result));
 });

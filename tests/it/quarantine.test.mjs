@@ -100,6 +100,62 @@ test('a batch is admitted as one, with the token that is right today', async (t)
 	assert.deepEqual((await events(receiver.dir)).map((e) => [e.seq, e.delivery, e.verified]), [[1, 'a', 'ok'], [2, 'b', 'ok'], [3, 'c', 'ok']]);
 });
 
+// What a sender states outright is kept as a salted hash, and compared with today's secrets.
+for (const [name, options, requests] of [
+	['a token in the URL', ['--provider', 'cloudevents'], (secret) => [
+		{ url: `?a=1&access_token=${encodeURIComponent(secret)}&b=2` },
+		// Spelled in other ways, it is the same.
+		{ url: `?access_token=${[...Buffer.from(secret)].map((b) => `%${b.toString(16)}`).join('')}` },
+		{ url: `?access_token=${encodeURIComponent(secret).replaceAll('%20', '+')}` },
+	]],
+	['a generic key of the query', ['--provider', 'generic', 'auth=query', 'query_key=key', 'event_header=ce-type', 'id_header=ce-id'],
+		(secret) => [{ url: `?key=${encodeURIComponent(secret)}` }]],
+	['Basic credentials', ['--provider', 'generic', 'auth=basic', 'event_header=ce-type', 'id_header=ce-id'], (secret) => [
+		{ headers: { Authorization: `Basic ${Buffer.from(secret).toString('base64')}` } },
+		{ headers: { Authorization: `bAsIc ${Buffer.from(secret).toString('base64')}` } },
+	]],
+	['a bearer', ['--provider', 'generic', 'auth=bearer', 'event_header=ce-type', 'id_header=ce-id'],
+		(secret) => [{ headers: { Authorization: `BEARER ${secret}` } }]],
+	['a header', ['--provider', 'generic', 'auth=header', 'token_header=X-Token', 'event_header=ce-type', 'id_header=ce-id'],
+		(secret) => [{ headers: { 'X-Token': secret } }]],
+]) {
+	test(`${name} is known again once the secret is right, and only then`, async (t) => {
+		const wrong = 'user:the secret that was given first';
+		const right = 'user:the secret & 100% that is sent';
+		const dir = tempDir(t, 'quarantine');
+		const given = path.join(dir, 'given');
+		fs.writeFileSync(given, wrong, { mode: 0o600 });
+		const [flag, provider, ...pairs] = options;
+		await runOk(['source', 'add', 's', ...pairs, flag, provider, '--data', dir, '--secret-file', given]);
+		const receiver = await startIngest(t, dir);
+		const all = [...requests(right), ...requests('user:another secret altogether')];
+		for (const [i, { url = '', headers = {} }] of all.entries()) {
+			const response = await fetch(`${receiver.url}/in/s${url}`, { method: 'POST', body: '{"n":1}',
+				headers: { 'Content-Type': 'application/json', 'ce-specversion': '1.0', 'ce-id': `d${i}`, 'ce-source': '/s', 'ce-type': 't', ...headers } });
+			assert.equal(response.status, 401, await response.text());
+		}
+		assert.equal((await run(['quarantine', 'admit', '1', '--data', dir])).code, 1);
+		const seen = receiver.stderr.length;
+		fs.writeFileSync(path.join(dir, 'sources/s.secret'), right, { mode: 0o600 });
+		while (!/ingest\.sources /.test(receiver.stderr.slice(seen)))
+			await new Promise((resolve) => setTimeout(resolve, 20));
+		const wanted = requests(right).length;
+		for (let i = 1; i <= all.length; i++) {
+			const admitted = await run(['quarantine', 'admit', String(i), '--data', dir]);
+			assert.equal(admitted.code, i <= wanted ? 0 : 1, `${i}: ${admitted.stdout}${admitted.stderr}`);
+		}
+		await receiver.stop();
+		const found = await events(dir);
+		assert.deepEqual(found.map((e) => [e.delivery, e.verified]), requests(right).map((_, i) => [`d${i}`, 'ok']));
+		// Neither log nor quarantine tells it.
+		for (const file of ['quarantine/ring', ...fs.readdirSync(path.join(dir, 'log')).map((f) => `log/${f}`)]) {
+			const bytes = fs.readFileSync(path.join(dir, file));
+			for (const spelled of [right, encodeURIComponent(right), Buffer.from(right).toString('base64'), right.replaceAll(' ', '+')])
+				assert.ok(!bytes.includes(spelled), `${file} has the secret`);
+		}
+	});
+}
+
 test('without a receiver the command writes the log itself', async (t) => {
 	const receiver = await start(t);
 	assert.equal(await post(receiver, '{"n":1}'), 401);

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { assert } from './harness.mjs';
+import { makeDisk } from './disk.mjs';
 import { head, SECRET, sign } from './framing.mjs';
 import { ndjson, runOk, startIngest, tempDir } from './hooklog.mjs';
 
@@ -144,12 +145,14 @@ async function history(receiver, { operations, clients = 32, faults }) {
 	let next = 0;
 	let over = false;
 	const client = async (number) => {
+		let lastOk = null;
+		let lastUnknown = null;
 		while (next < operations) {
 			const i = next++;
 			const kind = i % 10;
-			// Some are repeated deliveries of the client's own, some are forged.
-			const own = log.filter((entry) => entry.client === number && entry.outcome === 'ok');
-			const again = kind === 7 && own.length > 0 ? own[own.length - 1] : null;
+			// Some are deliveries of the client's own once more, known to be stored or not; some are forged, and
+			// some senders do not wait for the answer.
+			const again = kind === 7 ? lastOk : kind === 6 ? lastUnknown : null;
 			const body = again ? again.body : JSON.stringify({ i, number, filler: 'f'.repeat(i % 700) });
 			const delivery = again ? again.delivery : `h-${i}`;
 			const entry = { client: number, delivery, body, again: again !== null, sent: performance.now() };
@@ -161,8 +164,12 @@ async function history(receiver, { operations, clients = 32, faults }) {
 			entry.seq = answer.seq;
 			entry.outcome = answer.status === 202 ? 'ok' : answer.status >= 400 && answer.status < 500 ? 'refused' : 'unknown';
 			log.push(entry);
-			if (answer.status === 0)
-				await sleep(5);
+			if (entry.outcome === 'ok')
+				lastOk = entry;
+			else if (entry.outcome === 'unknown')
+				lastUnknown = entry;
+			if (answer.status === 0 || answer.status === 503)
+				await sleep(kind === 9 ? 5 : 25);
 		}
 	};
 	const faulting = faults(() => over, () => next / operations);
@@ -208,27 +215,58 @@ async function history(receiver, { operations, clients = 32, faults }) {
 	return { ok: count('ok'), refused: count('refused'), unknown: count('unknown'), events: events.length };
 }
 
-// history() with a receiver that is killed and started again at even intervals, kills times.
-export async function historyWithKills(t, { operations, clients, kills }) {
+// history() with a receiver that meets, at even intervals, one fault after another: it is killed and
+// started again, its disk is full for a while, its disk is slow, it is stopped and goes on.
+export async function historyWithFaults(t, { operations, clients, faults }) {
 	const dir = await makeDir(t);
+	const disk = makeDisk(t, dir);
 	const receiver = { dir, port: 0, current: null, stop: () => receiver.current.stop() };
 	const begin = async () => {
-		receiver.current = await startIngest(t, dir, { env: receiver.port ? { HOOKLOG_INGEST_LISTEN: `127.0.0.1:${receiver.port}` } : {} });
+		receiver.current = await startIngest(t, dir, { env: { ...disk.env, HOOKLOG_STORE_FREE_BYTES_MIN: '0',
+			...(receiver.port ? { HOOKLOG_INGEST_LISTEN: `127.0.0.1:${receiver.port}` } : {}) } });
 		receiver.port = receiver.current.port;
 	};
+	const happened = { kills: 0, fulls: 0, slow: 0, pauses: 0 };
+	const kinds = [
+		async () => {
+			await receiver.current.kill();
+			await begin();
+			happened.kills++;
+		},
+		async () => {
+			const before = disk.refused();
+			disk.full(true);
+			await soon(() => disk.refused() > before, 'a write that finds no room');
+			await sleep(50);
+			disk.full(false);
+			happened.fulls++;
+		},
+		async (i) => {
+			const before = disk.ended();
+			disk.slow(20 * (1 + i % 20));
+			await soon(() => disk.ended() > before + 3, 'syncs of a slow disk');
+			disk.slow(0);
+			happened.slow++;
+		},
+		async (i) => {
+			receiver.current.child.kill('SIGSTOP');
+			await sleep(20 * (1 + i % 10));
+			receiver.current.child.kill('SIGCONT');
+			happened.pauses++;
+		},
+	];
 	await begin();
 	const result = await history(receiver, { operations, clients, faults: async (over, progress) => {
-		for (let i = 1; i <= kills; i++) {
-			while (!over() && progress() < i / (kills + 1))
+		for (let i = 0; i < faults; i++) {
+			while (!over() && progress() < (i + 1) / (faults + 1))
 				await sleep(5);
 			if (over())
 				return;
-			await receiver.current.kill();
-			await begin();
+			await kinds[i % kinds.length](i);
 		}
 	} });
-	t.note(JSON.stringify(result));
-	return result;
+	t.note(JSON.stringify({ ...result, ...happened }));
+	return { ...result, ...happened };
 }
 
 // Ends the receiver in order while clients send, and starts it again, rounds times. Nothing acknowledged may

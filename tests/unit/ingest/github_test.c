@@ -168,6 +168,9 @@ secrets_are_redacted_with_the_salt(void **state UNUSED)
 	assert_int_equal(one.len, strlen("redacted:") + 16);
 	assert_true(bytes_equal(one, redact_value(salt, bytes_str("Bearer token"), a)));
 	assert_false(bytes_equal(one, redact_value(salt, bytes_str("Bearer tokem"), a)));
+	assert_true(bytes_equal(one, redact_value(salt, bytes_str("bearer token"), a)));
+	assert_false(bytes_equal(one, redact_value(salt, bytes_str("Bearer Token"), a)));
+	assert_false(bytes_equal(one, redact_value(salt, bytes_str("Basic token"), a)));
 	assert_false(bytes_equal(one, redact_value(other, bytes_str("Bearer token"), a)));
 	arena_free(a);
 }
@@ -178,7 +181,8 @@ queries_lose_their_token_only(void **state UNUSED)
 	static const char *const cases[][2] = { { "", "" }, { "a=b", "a=b" }, { "key", "key" },
 		{ "key=T", "key=#" }, { "a=1&key=T&b=2", "a=1&key=#&b=2" }, { "key=T&", "key=#&" },
 		{ "key=T&key=T", "key=#&key=#" }, { "&key=T", "&key=#" }, { "keys=T", "keys=T" },
-		{ "mykey=T", "mykey=T" } };
+		{ "mykey=T", "mykey=T" }, { "key=%54", "key=#" }, { "k%65y=T", "k%65y=#" },
+		{ "%=T&key=T", "%=T&key=#" } };
 	const struct provider_setup setup = { .scheme = "x", .secret_query = "key" };
 	const struct provider_setup none = { .scheme = "x" };
 	const unsigned char salt[REDACT_SALT_BYTES] = { 1 };
