@@ -204,7 +204,9 @@ put_details(struct buf *out, const struct store_record *record)
 	if ((ev->flags & EVENT_FLAG_KEY_REUSED) != 0)
 		buf_printf(out, "same key as   %" PRIu64 "\n", ev->same_key_seq);
 	buf_put_str(out, "body sha256   ");
-	buf_put_hex(out, ev->body_sha256, SHA256_BYTES);
+	unsigned char sha256[SHA256_BYTES];
+	event_body_sha256(ev, sha256);
+	buf_put_hex(out, sha256, sizeof sha256);
 	buf_put_str(out, "\nchain         ");
 	buf_put_hex(out, record->chain, STORE_CHAIN_BYTES);
 	buf_printf(out, "\nstored        %" PRIu64 " B for a body of %zu B\n", record->stored_bytes,

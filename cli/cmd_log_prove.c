@@ -115,7 +115,9 @@ put_proven(struct buf *out, const struct store_proven *p, const struct cli_call 
 	} else {
 		buf_printf(out, "body %zu bytes, sha256 ", ev->body.len);
 	}
-	buf_put_hex(out, ev->body_sha256, SHA256_BYTES);
+	unsigned char sha256[SHA256_BYTES];
+	event_body_sha256(ev, sha256);
+	buf_put_hex(out, sha256, sizeof sha256);
 	buf_put_char(out, '\n');
 }
 

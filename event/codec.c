@@ -13,11 +13,11 @@
  *	v     uint  verified (enum event_verified) ct    bin    content type
  *	ev    bin   event                          ra    str    remote address
  *	del   bin   delivery                       h     array  name, value, name, value, ... (bin)
- *	hook  bin   hook                           sha   bin    SHA-256 of the body, 32 bytes
+ *	hook  bin   hook                           xxh   bin    XXH3-128 of the body, 16 bytes
  *	sch   str   scheme                         kid   str    key id
  *
  * What a client chose is bin, because nothing says it is UTF-8; what we chose is str. The reader
- * takes either. Fields that are empty are left out, but for src and sha, which make it an envelope.
+ * takes either. Fields that are empty are left out, but for src and xxh, which make it an envelope.
  *
  * Writing uses msgpack-c. Reading does not: its unpacker reserves memory by the counts a message
  * announces (up to 16 GiB for 5 bytes, 4.0.0), and copies what can stay where it is. The cursor
@@ -50,7 +50,7 @@ static const struct field fields[] = {
 #define SEEN_ORIGIN (1u << COUNT_OF(fields))
 #define SEEN_VERIFIED (SEEN_ORIGIN << 1)
 #define SEEN_HEADERS (SEEN_ORIGIN << 2)
-#define SEEN_SHA (SEEN_ORIGIN << 3)
+#define SEEN_HASH (SEEN_ORIGIN << 3)
 
 /* ---- writing ---- */
 
@@ -91,7 +91,7 @@ event_encode(const struct event *ev, struct buf *out)
 	msgpack_packer pk;
 	msgpack_packer_init(&pk, out, write_to_buf);
 
-	size_t count = 3; /* o, v and sha */
+	size_t count = 3; /* o, v and xxh */
 	for (size_t i = 0; i < COUNT_OF(fields); i++)
 		count += fields[i].always || field_get(ev, &fields[i]).len > 0;
 	if (ev->header_count > 0)
@@ -120,8 +120,8 @@ event_encode(const struct event *ev, struct buf *out)
 			pack_bin(&pk, ev->headers[i].value);
 		}
 	}
-	pack_text(&pk, bytes_str("sha"));
-	pack_bin(&pk, (struct bytes){ ev->body_sha256, sizeof ev->body_sha256 });
+	pack_text(&pk, bytes_str("xxh"));
+	pack_bin(&pk, (struct bytes){ ev->body_xxh128, sizeof ev->body_xxh128 });
 }
 
 /* ---- reading ---- */
@@ -294,12 +294,12 @@ take_value(struct bytes *in, struct bytes key, struct arena *a, struct event *ev
 		*bit = SEEN_HEADERS;
 		return take_headers(in, a, ev);
 	}
-	if (bytes_is(key, "sha")) {
-		struct bytes sha;
-		*bit = SEEN_SHA;
-		if (!take_bytes(in, &sha) || sha.len != sizeof ev->body_sha256)
+	if (bytes_is(key, "xxh")) {
+		struct bytes hash;
+		*bit = SEEN_HASH;
+		if (!take_bytes(in, &hash) || hash.len != sizeof ev->body_xxh128)
 			return false;
-		memcpy(ev->body_sha256, sha.data, sha.len);
+		memcpy(ev->body_xxh128, hash.data, hash.len);
 		return true;
 	}
 	*bit = 0;
@@ -344,7 +344,7 @@ event_decode(struct bytes data, struct arena *a, struct event *ev, struct err *e
 			return damaged(data, in, key, e);
 		seen |= bit;
 	}
-	unsigned need = SEEN_SHA;
+	unsigned need = SEEN_HASH;
 	for (size_t i = 0; i < COUNT_OF(fields); i++)
 		need |= fields[i].always ? 1u << i : 0;
 	key = (struct bytes){ NULL, 0 };

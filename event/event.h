@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/crypto.h"
 #include "base/err.h"
+#include "base/xxh.h"
 
 /* One webhook as it was received, and its envelope: the one structure every folder above passes
  * around. The strings and the body are borrowed: whoever fills an event says how long they live. */
@@ -31,7 +32,8 @@ enum event_verified {
 
 /* The event has the same source, hook id and delivery id as event same_key_seq but another body. */
 #define EVENT_FLAG_KEY_REUSED 0x0001u
-/* The body was erased by `hooklog log redact`: it is empty, body_sha256 is that of the erased bytes.
+/* The body was erased by `hooklog log redact`: it is empty, body_xxh128 and erased_sha256 are those of the
+ * erased bytes.
  * Never stored in this field; the record's version says it. */
 #define EVENT_FLAG_REDACTED 0x10000u
 
@@ -65,7 +67,10 @@ struct event {
 	const struct event_header *headers;
 	size_t header_count;
 	struct bytes body; /* exactly as received */
-	unsigned char body_sha256[SHA256_BYTES];
+	/* Of the body, filled in by the log: what tells two bodies apart and finds an accident on the way to the
+	 * disk. That nobody changed it is what the chain is for, which is SHA-256 over everything stored. */
+	unsigned char body_xxh128[XXH128_BYTES];
+	unsigned char erased_sha256[SHA256_BYTES]; /* with EVENT_FLAG_REDACTED, else zero */
 };
 
 /* Appends the envelope (everything but seq, received_at, flags, same_key_seq and the body, which
@@ -83,6 +88,9 @@ enum rc event_decode(
 
 /* The value of the header of that name (case ignored), or a run with data NULL. */
 struct bytes event_header_value(const struct event *ev, const char *name);
+
+/* SHA-256 of the body, of the erased one when it was redacted. Hashes the body. */
+void event_body_sha256(const struct event *ev, unsigned char out[SHA256_BYTES]);
 
 /* The JSON document an event carries: its body, or the first `payload` field, decoded, when the
  * content type is application/x-www-form-urlencoded (WHATWG URL §5.1). The result points into
@@ -109,8 +117,8 @@ struct event_parser *event_parser_new(void);
 void event_parser_free(struct event_parser *p); /* NULL is fine */
 
 /* Reads one line of event_put_json, or one with fewer keys: source and body (or body_base64) must be
- * there, a missing origin is EVENT_ORIGIN_IMPORT. Strings point into line or into a. body_sha256, when
- * the line has it, must be that of the body, but for a redacted event.
+ * there, a missing origin is EVENT_ORIGIN_IMPORT. Strings point into line or into a. body_xxh128 and body_sha256,
+ * when the line has them, must be those of the body, but for a redacted event.
  * RC_INVALID: not such a line. Safe on any bytes. */
 enum rc event_from_json(const struct event_parser *p, struct bytes line, struct arena *a,
 	struct event *ev, struct err *e) MUST_CHECK;

@@ -108,8 +108,12 @@ event_put_json(struct buf *out, const struct event *ev)
 		(ev->flags & EVENT_FLAG_REDACTED) != 0 ? ",\"redacted\":true" : "");
 	if (key_reused)
 		buf_printf(out, ",\"same_key_seq\":%" PRIu64, ev->same_key_seq);
-	buf_put_str(out, ",\"body_sha256\":\"");
-	buf_put_hex(out, ev->body_sha256, sizeof ev->body_sha256);
+	buf_put_str(out, ",\"body_xxh128\":\"");
+	buf_put_hex(out, ev->body_xxh128, sizeof ev->body_xxh128);
+	if ((ev->flags & EVENT_FLAG_REDACTED) != 0) {
+		buf_put_str(out, "\",\"erased_sha256\":\"");
+		buf_put_hex(out, ev->erased_sha256, sizeof ev->erased_sha256);
+	}
 	buf_printf(out, "\",\"body_bytes\":%zu", ev->body.len);
 	if (utf8_valid(ev->body)) {
 		buf_put_str(out, ",\"body\":");

@@ -29,7 +29,7 @@ static const struct {
 struct event_parser {
 	struct jpath_set *line, *pair;
 	size_t text[COUNT_OF(texts)], text_base64[COUNT_OF(texts)];
-	size_t seq, received_at, origin, verified, headers, redacted, sha, body, body_base64;
+	size_t seq, received_at, origin, verified, headers, redacted, xxh128, sha256, erased, body, body_base64;
 	size_t element;
 };
 
@@ -58,7 +58,9 @@ event_parser_new(void)
 	p->verified = add(p->line, "verified");
 	p->headers = add(p->line, "headers[]");
 	p->redacted = add(p->line, "flags.redacted");
-	p->sha = add(p->line, "body_sha256");
+	p->xxh128 = add(p->line, "body_xxh128");
+	p->sha256 = add(p->line, "body_sha256");
+	p->erased = add(p->line, "erased_sha256");
 	p->body = add(p->line, "body");
 	p->body_base64 = add(p->line, "body_base64");
 	p->element = add(p->pair, "[]");
@@ -172,12 +174,49 @@ take_headers(const struct event_parser *p, const struct jpath_doc *doc, struct a
 	return RC_OK;
 }
 
+/* The hash a line states, if it does; it must be right when have is not NULL. */
+static enum rc
+take_hash(struct jpath_value stated, const char *key, struct arena *a, const unsigned char *have,
+	unsigned char *hash, size_t len, struct err *e)
+{
+	if (stated.type == JPATH_ABSENT)
+		return RC_OK;
+	if (stated.type != JPATH_STRING || !crypto_unhex(exact(stated, a), hash, len))
+		return wrong(key, e);
+	if (have != NULL && memcmp(hash, have, len) != 0)
+		return err_set(e, RC_INVALID, "event.line-invalid",
+			"the body does not have the %s the line states: it was changed on the way", key);
+	return RC_OK;
+}
+
+static enum rc
+take_hashes(const struct event_parser *p, const struct jpath_doc *doc, struct arena *a, struct event *ev,
+	struct err *e)
+{
+	unsigned char sha256[SHA256_BYTES], stated[SHA256_BYTES];
+	struct jpath_value of_body = jpath_get(doc, p->sha256, 0);
+	bool redacted = (ev->flags & EVENT_FLAG_REDACTED) != 0;
+	xxh128(ev->body, ev->body_xxh128);
+	if (redacted) {
+		enum rc rc = take_hash(jpath_get(doc, p->erased, 0), "erased_sha256", a, NULL,
+			ev->erased_sha256, SHA256_BYTES, e);
+		if (rc != RC_OK)
+			return rc;
+	} else if (of_body.type != JPATH_ABSENT) {
+		crypto_sha256(ev->body, sha256);
+		enum rc rc = take_hash(of_body, "body_sha256", a, sha256, stated, SHA256_BYTES, e);
+		if (rc != RC_OK)
+			return rc;
+	}
+	return take_hash(jpath_get(doc, p->xxh128, 0), "body_xxh128", a, redacted ? NULL : ev->body_xxh128,
+		redacted ? ev->body_xxh128 : stated, XXH128_BYTES, e);
+}
+
 enum rc
 event_from_json(const struct event_parser *p, struct bytes line, struct arena *a, struct event *ev,
 	struct err *e)
 {
 	struct jpath_doc *doc;
-	unsigned char sha[SHA256_BYTES];
 	int64_t seq;
 	*ev = (struct event){ .origin = EVENT_ORIGIN_IMPORT };
 	enum rc rc = jpath_walk(p->line, line, a, &doc, e);
@@ -211,16 +250,5 @@ event_from_json(const struct event_parser *p, struct bytes line, struct arena *a
 	if ((body.type != JPATH_STRING && base64.type != JPATH_STRING) ||
 		!bytes_of(body, base64, a, &ev->body))
 		return wrong("body", e);
-	crypto_sha256(ev->body, ev->body_sha256);
-	struct jpath_value hash = jpath_get(doc, p->sha, 0);
-	if (hash.type == JPATH_ABSENT)
-		return RC_OK;
-	if (hash.type != JPATH_STRING || !crypto_unhex(exact(hash, a), sha, sizeof sha))
-		return wrong("body_sha256", e);
-	if ((ev->flags & EVENT_FLAG_REDACTED) == 0 && memcmp(sha, ev->body_sha256, sizeof sha) != 0)
-		return err_set(e, RC_INVALID, "event.line-invalid",
-			"the body does not have the SHA-256 the line states: it was changed on the "
-			"way");
-	memcpy(ev->body_sha256, sha, sizeof sha);
-	return RC_OK;
+	return take_hashes(p, doc, a, ev, e);
 }

@@ -68,6 +68,15 @@ is_payload(struct bytes name)
 	       bytes_is((struct bytes){ text, len }, "payload");
 }
 
+void
+event_body_sha256(const struct event *ev, unsigned char out[SHA256_BYTES])
+{
+	if ((ev->flags & EVENT_FLAG_REDACTED) != 0)
+		memcpy(out, ev->erased_sha256, SHA256_BYTES);
+	else
+		crypto_sha256(ev->body, out);
+}
+
 enum rc
 event_payload(const struct event *ev, struct arena *a, struct bytes *json, struct err *e)
 {

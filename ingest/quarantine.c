@@ -226,7 +226,7 @@ quarantine_read(
 	rc = event_decode(envelope, a, &out->event, e);
 	out->event.body = data;
 	out->event.received_at_us = out->entry.at_us;
-	crypto_sha256(data, out->event.body_sha256);
+	xxh128(data, out->event.body_xxh128);
 	return rc;
 }
 

@@ -182,9 +182,9 @@ dir_read_log(const char *dir, unsigned char log_id[STORE_LOG_ID_BYTES], struct e
 	struct bytes format = line_value(text, "format");
 	if (format.len == 0)
 		rc = err_set(e, RC_CORRUPT, "log.damaged", "%s does not describe a log", path);
-	else if (!bytes_is(format, "1"))
+	else if (!bytes_is(format, DIR_FORMAT))
 		rc = err_set(e, RC_INVALID, "log.version",
-			"%s has format %.*s, this program knows %d; use a newer hooklog", path,
+			"%s has format %.*s, this program knows %s; use a hooklog of the version that made it", path,
 			(int)(format.len < 20 ? format.len : 20), (const char *)format.data, DIR_FORMAT);
 	else if (!crypto_unhex(line_value(text, "id"), log_id, STORE_LOG_ID_BYTES))
 		rc = err_set(e, RC_CORRUPT, "log.damaged", "%s holds no log id", path);
@@ -208,7 +208,7 @@ dir_write_log(const char *dir, const unsigned char log_id[STORE_LOG_ID_BYTES], s
 	struct buf text = buf_new(LOG_FILE_BYTES_MAX);
 	char *path = dir_path(dir, "LOG");
 	clock_format_us(clock_now_us(), made);
-	buf_printf(&text, "hooklog log\nformat %d\nid ", DIR_FORMAT);
+	buf_printf(&text, "hooklog log\nformat %s\nid ", DIR_FORMAT);
 	buf_put_hex(&text, log_id, STORE_LOG_ID_BYTES);
 	buf_printf(&text, "\nmade %s\n", made);
 	enum rc rc = fs_write(path, buf_bytes(&text), 0640, e);

@@ -7,7 +7,7 @@
 /* The files of a log's folder other than the LMDB ones: LOG, lock, head. And its file names. */
 
 #define DIR_NAME_BYTES 32
-#define DIR_FORMAT 1
+#define DIR_FORMAT "2"
 
 /* Whether the folder lies on a file system whose flushes and locks the log can rely on. *warning is
  * set to a sentence when it does, but not for keeping (tmpfs, overlay). Static storage.

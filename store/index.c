@@ -273,12 +273,12 @@ add_event(struct index *ix, const struct event *ev)
 	index_add_source(ix, ev->seq, source_tag(ev->source));
 	if (!index_key_of(ev, &key))
 		return;
-	memcpy(entry.body, ev->body_sha256, INDEX_BODY_BYTES);
+	memcpy(entry.body, ev->body_xxh128, INDEX_BODY_BYTES);
 	if (index_find(ix, &key, &known, &stored, NULL) != RC_OK) {
 		index_add(ix, &key, &entry);
 		return;
 	}
-	index_key_with_body(&key, ev->body_sha256, &second);
+	index_key_with_body(&key, ev->body_xxh128, &second);
 	if (known.seq != ev->seq && index_find(ix, &second, &known, &stored, NULL) != RC_OK)
 		index_add(ix, &second, &entry);
 }

@@ -16,11 +16,11 @@
 
 #define INDEX_PREFIX_BYTES 4
 #define INDEX_KEY_BYTES (INDEX_PREFIX_BYTES + 16)
-#define INDEX_BODY_BYTES 16 /* of the body's SHA-256 */
+#define INDEX_BODY_BYTES XXH128_BYTES /* its XXH3-128 */
 #define INDEX_VALUE_BYTES (8 + INDEX_BODY_BYTES)
 
 /* The databases of index.mdb and the keys of the last one. */
-#define INDEX_FORMAT "2"
+#define INDEX_FORMAT "3"
 #define INDEX_KEYS "keys"
 #define INDEX_SOURCES "sources"
 #define INDEX_META "meta"
@@ -37,7 +37,7 @@ struct index_key {
 
 struct index_entry {
 	uint64_t seq;
-	unsigned char body[INDEX_BODY_BYTES]; /* the first bytes of the body's SHA-256 */
+	unsigned char body[INDEX_BODY_BYTES]; /* the body's XXH3-128 */
 };
 
 /* What an index knows: all records from first_seq to last_seq, of the history in which last_seq has this
@@ -51,13 +51,13 @@ struct index_cover {
 bool index_key_of(const struct event *ev, struct index_key *key);
 
 /* The key of a second body under the same delivery, so that its redeliveries are found, too. */
-void index_key_with_body(const struct index_key *key, const unsigned char body_sha256[SHA256_BYTES],
+void index_key_with_body(const struct index_key *key, const unsigned char body_xxh128[XXH128_BYTES],
 	struct index_key *out);
 
 /* The first bytes of every key of this delivery id. */
 void index_prefix(struct bytes delivery, unsigned char out[INDEX_PREFIX_BYTES]);
 
-bool index_is_body(const struct index_entry *entry, const unsigned char body_sha256[SHA256_BYTES]);
+bool index_is_body(const struct index_entry *entry, const unsigned char body_xxh128[XXH128_BYTES]);
 
 /* Whether the log of r has the history of cover; a record that cannot be read is no reason to doubt. */
 bool index_fits(struct store_reader *r, const struct index_cover *cover);

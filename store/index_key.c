@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <xxhash.h>
-
+#include "base/xxh.h"
 #include "store/index.h"
 
 /* What is behind the first bytes of an id need not count: this only brings equal ones together. */
@@ -14,7 +13,7 @@ index_prefix(struct bytes delivery, unsigned char out[INDEX_PREFIX_BYTES])
 	for (size_t i = 0; i < len; i++)
 		lower[i] = delivery.data[i] >= 'A' && delivery.data[i] <= 'Z' ? delivery.data[i] | 0x20
 									: delivery.data[i];
-	db_put_seq(hash, XXH3_64bits(lower, len));
+	db_put_seq(hash, xxh3(lower, len));
 	memcpy(out, hash, INDEX_PREFIX_BYTES);
 }
 
@@ -36,18 +35,18 @@ index_key_of(const struct event *ev, struct index_key *key)
 }
 
 void
-index_key_with_body(const struct index_key *key, const unsigned char body_sha256[SHA256_BYTES],
+index_key_with_body(const struct index_key *key, const unsigned char body_xxh128[XXH128_BYTES],
 	struct index_key *out)
 {
 	unsigned char hash[SHA256_BYTES];
-	const struct bytes parts[] = { { key->bytes, INDEX_KEY_BYTES }, { body_sha256, SHA256_BYTES } };
+	const struct bytes parts[] = { { key->bytes, INDEX_KEY_BYTES }, { body_xxh128, XXH128_BYTES } };
 	crypto_sha256_parts(parts, COUNT_OF(parts), hash);
 	memcpy(out->bytes, key->bytes, INDEX_PREFIX_BYTES);
 	memcpy(out->bytes + INDEX_PREFIX_BYTES, hash, INDEX_KEY_BYTES - INDEX_PREFIX_BYTES);
 }
 
 bool
-index_is_body(const struct index_entry *entry, const unsigned char body_sha256[SHA256_BYTES])
+index_is_body(const struct index_entry *entry, const unsigned char body_xxh128[XXH128_BYTES])
 {
-	return memcmp(entry->body, body_sha256, INDEX_BODY_BYTES) == 0;
+	return memcmp(entry->body, body_xxh128, INDEX_BODY_BYTES) == 0;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <xxhash.h>
-
+#include "base/xxh.h"
 #include "store/index_sources.h"
 
 #define KEY_BYTES 16
@@ -13,7 +12,7 @@
 uint64_t
 source_tag(struct bytes name)
 {
-	return XXH3_64bits(name.data, name.len);
+	return xxh3(name.data, name.len);
 }
 
 static void
@@ -55,7 +54,7 @@ make_key(unsigned char key[KEY_BYTES], uint64_t tag, uint64_t block)
 static uint64_t
 checksum(const unsigned char key[KEY_BYTES], const unsigned char *members, size_t len)
 {
-	return XXH3_64bits_withSeed(members, len, XXH3_64bits(key, KEY_BYTES));
+	return xxh3_seeded(members, len, xxh3(key, KEY_BYTES));
 }
 
 static size_t

@@ -146,7 +146,7 @@ find(const struct index_view *v, const struct index_key *key, const struct event
 	struct index_entry entry;
 	if (mdb_get(v->txn, v->keys, &k, &value) != 0 || !read_entry(value, &entry))
 		return 0;
-	return index_is_body(&entry, ev->body_sha256) ? entry.seq : 0;
+	return index_is_body(&entry, ev->body_xxh128) ? entry.seq : 0;
 }
 
 uint64_t
@@ -158,7 +158,7 @@ index_view_find(const struct index_view *v, const struct event *ev)
 	uint64_t seq = find(v, &key, ev);
 	if (seq != 0)
 		return seq;
-	index_key_with_body(&key, ev->body_sha256, &second);
+	index_key_with_body(&key, ev->body_xxh128, &second);
 	return find(v, &second, ev);
 }
 

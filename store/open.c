@@ -381,7 +381,7 @@ item_make(struct store *s, const struct event *ev, struct item **out, struct err
 		return err_set(e, RC_INVALID, "log.too-large", "a body of %zu bytes; at most %zu are stored",
 			ev->body.len, LIMIT_FORM_BODY_BYTES);
 	struct event hashed = *ev;
-	crypto_sha256(ev->body, hashed.body_sha256);
+	xxh128(ev->body, hashed.body_xxh128);
 	struct buf envelope = buf_new(LIMIT_ENVELOPE_BYTES);
 	event_encode(&hashed, &envelope);
 	if (envelope.overflow) {
@@ -390,7 +390,7 @@ item_make(struct store *s, const struct event *ev, struct item **out, struct err
 			LIMIT_ENVELOPE_BYTES);
 	}
 	struct item *item = base_zalloc(sizeof *item);
-	memcpy(item->body_sha256, hashed.body_sha256, SHA256_BYTES);
+	memcpy(item->body_xxh128, hashed.body_xxh128, XXH128_BYTES);
 	item->relayed_at_us = ev->relayed_at_us;
 	item->has_key = index_key_of(ev, &item->key);
 	item->source_tag = source_tag(ev->source);

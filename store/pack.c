@@ -3,11 +3,11 @@
 #define ZSTD_STATIC_LINKING_ONLY
 #include <pthread.h>
 #include <stdatomic.h>
-#include <xxhash.h>
 #include <zdict.h>
 #include <zstd.h>
 
 #include "base/limits.h"
+#include "base/xxh.h"
 #include "store/pack.h"
 
 /* zstd's default level: more gains a few percent on webhooks and costs several times the CPU. */
@@ -41,7 +41,7 @@ dict_new(struct bytes data)
 		memcpy(copy, data.data, data.len);
 	atomic_init(&d->refs, 1);
 	d->data = (struct bytes){ copy, data.len };
-	d->id = (uint32_t)XXH3_64bits(copy, data.len);
+	d->id = (uint32_t)xxh3(copy, data.len);
 	if (d->id == 0)
 		d->id = 1; /* 0 says "none" in a record */
 	d->compress = ZSTD_createCDict(copy, data.len, LEVEL);

@@ -195,7 +195,7 @@ decode(const struct proof *p, struct bytes record, const struct record_header *h
 	struct unpacker *u = unpacker_new();
 	struct dict *d = NULL;
 	struct bytes envelope, body;
-	unsigned char hash[SHA256_BYTES];
+	unsigned char hash[XXH128_BYTES];
 	*out = (struct store_record){ .stored_bytes = record.len };
 	enum rc rc = signed_dict(p, h->redacted ? 0 : h->dict_id, &d, e);
 	if (rc == RC_OK)
@@ -204,8 +204,8 @@ decode(const struct proof *p, struct bytes record, const struct record_header *h
 		rc = event_decode(envelope, a, &out->event, e);
 	if (rc != RC_OK)
 		goto done;
-	crypto_sha256(body, hash);
-	if (!h->redacted && memcmp(hash, out->event.body_sha256, sizeof hash) != 0)
+	xxh128(body, hash);
+	if (!h->redacted && memcmp(hash, out->event.body_xxh128, sizeof hash) != 0)
 		rc = err_set(e, RC_DENIED, "log.unprovable",
 			"the body does not have the hash its envelope states");
 	out->event.seq = p->seq;
@@ -213,6 +213,8 @@ decode(const struct proof *p, struct bytes record, const struct record_header *h
 	out->event.flags = h->flags | (h->redacted ? EVENT_FLAG_REDACTED : 0u);
 	out->event.same_key_seq = h->same_key_seq;
 	out->event.body = body;
+	if (h->redacted)
+		memcpy(out->event.erased_sha256, record_erased_sha256(record), SHA256_BYTES);
 	memcpy(out->chain, h->chain, STORE_CHAIN_BYTES);
 done:
 	dict_unref(d);

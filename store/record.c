@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <xxhash.h>
-
 #include "base/limits.h"
+#include "base/xxh.h"
 #include "store/record.h"
 
 /* Positions in the header. Integers are little-endian.
@@ -87,7 +86,7 @@ record_rebuild(unsigned char *record, size_t bytes, const unsigned char previous
 void
 record_set_checksum(unsigned char *record, size_t bytes)
 {
-	put_le(record + AT_CHECKSUM, XXH3_64bits(record + AT_VERSION, bytes - AT_VERSION), 8);
+	put_le(record + AT_CHECKSUM, xxh3(record + AT_VERSION, bytes - AT_VERSION), 8);
 }
 
 enum rc
@@ -97,7 +96,7 @@ record_open(struct bytes record, uint64_t seq, struct record_header *h, struct e
 	if (record.len < RECORD_HEADER_BYTES)
 		return err_set(e, RC_CORRUPT, "log.damaged",
 			"record %" PRIu64 " is damaged: %zu bytes are too few for a header", seq, record.len);
-	if (get_le(p + AT_CHECKSUM, 8) != XXH3_64bits(p + AT_VERSION, record.len - AT_VERSION))
+	if (get_le(p + AT_CHECKSUM, 8) != xxh3(p + AT_VERSION, record.len - AT_VERSION))
 		return err_set(e, RC_CORRUPT, "log.damaged",
 			"record %" PRIu64 " is damaged: its checksum does not fit; run `hooklog log verify`",
 			seq);
@@ -150,7 +149,7 @@ record_chain_fits(struct bytes record, const unsigned char previous[STORE_CHAIN_
 
 /* The payload of a redacted record:
  *
- *	0 audit seq u64   8 time i64   16 chain before   48 SHA-256   80 bytes u32   84 envelope
+ *	0 audit seq u64   8 time i64   16 chain before   48 SHA-256   80 bytes u32   84 body's SHA-256   116 envelope
  */
 void
 record_read_redaction(struct bytes record, struct record_redaction *r)
@@ -161,6 +160,7 @@ record_read_redaction(struct bytes record, struct record_redaction *r)
 	memcpy(r->chain_before, p + 16, STORE_CHAIN_BYTES);
 	memcpy(r->record_sha256, p + 48, SHA256_BYTES);
 	r->record_bytes = (uint32_t)get_le(p + 80, 4);
+	memcpy(r->body_sha256, p + 84, SHA256_BYTES);
 }
 
 void
@@ -175,6 +175,7 @@ record_redact(struct bytes record, struct bytes envelope, const struct record_re
 	memcpy(p + 16, r->chain_before, STORE_CHAIN_BYTES);
 	memcpy(p + 48, r->record_sha256, SHA256_BYTES);
 	put_le(p + 80, r->record_bytes, 4);
+	memcpy(p + 84, r->body_sha256, SHA256_BYTES);
 	if (envelope.len > 0)
 		memcpy(p + RECORD_REDACTION_BYTES, envelope.data, envelope.len);
 	record_set_checksum(out, RECORD_HEADER_BYTES + RECORD_REDACTION_BYTES + envelope.len);

@@ -12,7 +12,7 @@
 /* A record whose body was erased: all of the header but version and checksum is as it was, the payload
  * is a struct record_redaction and the envelope. */
 #define RECORD_VERSION_REDACTED 2
-#define RECORD_REDACTION_BYTES 84
+#define RECORD_REDACTION_BYTES 116
 
 enum record_codec { RECORD_RAW = 0, RECORD_ZSTD = 1 };
 
@@ -35,6 +35,7 @@ struct record_redaction {
 	unsigned char chain_before[STORE_CHAIN_BYTES];
 	unsigned char record_sha256[SHA256_BYTES]; /* of all bytes of the original record */
 	uint32_t record_bytes;   /* how many they were */
+	unsigned char body_sha256[SHA256_BYTES]; /* of the erased body */
 };
 
 /* The chain value before the first record of a log. */
@@ -82,6 +83,13 @@ static inline const unsigned char *
 record_chain(struct bytes record)
 {
 	return record.data + RECORD_HEADER_BYTES - STORE_CHAIN_BYTES;
+}
+
+/* The SHA-256 of the body that a redacted record, which record_open accepted as one, states. Points into it. */
+static inline const unsigned char *
+record_erased_sha256(struct bytes record)
+{
+	return record.data + RECORD_HEADER_BYTES + RECORD_REDACTION_BYTES - SHA256_BYTES;
 }
 
 /* The id of the dictionary such a record states; 0: none. */

@@ -42,7 +42,7 @@ struct redactor {
 
 /* What is said of the redacted record, and held against it later. */
 static void
-put_claim(struct buf *out, uint64_t seq, struct bytes record, const unsigned char body_sha256[SHA256_BYTES])
+put_claim(struct buf *out, uint64_t seq, struct bytes record)
 {
 	struct record_redaction redaction, *r = &redaction;
 	unsigned char kept[SHA256_BYTES];
@@ -55,7 +55,7 @@ put_claim(struct buf *out, uint64_t seq, struct bytes record, const unsigned cha
 	buf_put_str(out, "\",\"chain\":\"");
 	buf_put_hex(out, record_chain(record), STORE_CHAIN_BYTES);
 	buf_put_str(out, "\",\"body_sha256\":\"");
-	buf_put_hex(out, body_sha256, SHA256_BYTES);
+	buf_put_hex(out, r->body_sha256, SHA256_BYTES);
 	buf_put_str(out, "\",\"kept_sha256\":\"");
 	buf_put_hex(out, kept, SHA256_BYTES);
 	buf_put_str(out, "\"");
@@ -67,7 +67,7 @@ redact_confirmed(const struct event *audit, struct bytes record, const struct st
 	struct record_redaction r;
 	struct buf claim = buf_new(AUDIT_BYTES_MAX);
 	record_read_redaction(record, &r);
-	put_claim(&claim, decoded->event.seq, record, decoded->event.body_sha256);
+	put_claim(&claim, decoded->event.seq, record);
 	bool yes = audit->seq == r.audit_seq && audit->received_at_us == r.at_us &&
 		bytes_is(audit->provider, AUDIT_PROVIDER) &&
 		bytes_is(audit->event, AUDIT_EVENT) && audit->origin == EVENT_ORIGIN_OPERATOR &&
@@ -108,7 +108,7 @@ append_audit(struct redactor *x, const struct event *ev, const char *reason, str
 	size_t count = 0;
 	char delivery[48];
 	struct buf body = buf_new(AUDIT_BYTES_MAX);
-	put_claim(&body, x->seq, (struct bytes){ x->replacement, x->replacement_bytes }, ev->body_sha256);
+	put_claim(&body, x->seq, (struct bytes){ x->replacement, x->replacement_bytes });
 	buf_printf(&body, ",\"body_bytes\":%zu,\"reason\":", ev->body.len);
 	buf_put_json(&body, bytes_str(reason));
 	buf_put_char(&body, '}');
@@ -234,6 +234,7 @@ prepare(struct redactor *x, const struct raw_record *record, const char *reason,
 			"event %" PRIu64 " is the audit of a redaction; it stays", x->seq);
 	r->record_bytes = (uint32_t)record->bytes.len;
 	crypto_sha256(record->bytes, r->record_sha256);
+	crypto_sha256(ev.body, r->body_sha256);
 	x->replacement_bytes = RECORD_HEADER_BYTES + RECORD_REDACTION_BYTES + envelope.len;
 	x->replacement = arena_alloc(x->a, x->replacement_bytes);
 	record_redact(record->bytes, envelope, r, x->replacement);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "base/fs.h"
+#include "base/xxh.h"
 #include "store/dir.h"
 #include "store/segment.h"
 
@@ -258,7 +258,7 @@ load_dict(const struct segment *s, MDB_txn *txn, uint32_t id, struct dict **d, s
 	if (meta_get(s, txn, key, &value, e) != RC_OK)
 		return err_set(e, RC_CORRUPT, "log.damaged",
 			"segment %" PRIu64 " lacks dictionary %08" PRIx32, s->first_seq, id);
-	if (value.len > 8 && db_get_seq(value.data) == XXH3_64bits(value.data + 8, value.len - 8))
+	if (value.len > 8 && db_get_seq(value.data) == xxh3(value.data + 8, value.len - 8))
 		*d = dict_new((struct bytes){ value.data + 8, value.len - 8 });
 	if (*d == NULL || dict_id(*d) != id) {
 		dict_unref(*d);
@@ -307,7 +307,7 @@ segment_put_dict(const struct segment *s, MDB_txn *txn, struct dict *d, struct e
 		return db_err(e, code, "write dictionary");
 	unsigned char *p = v.mv_data;
 	memcpy(p + 8, dict_bytes(d).data, dict_bytes(d).len);
-	db_put_seq(p, XXH3_64bits(p + 8, dict_bytes(d).len));
+	db_put_seq(p, xxh3(p + 8, dict_bytes(d).len));
 	return RC_OK;
 }
 
@@ -336,6 +336,8 @@ segment_decode(struct segment *s, MDB_txn *txn, struct unpacker *u, uint64_t seq
 	out->event.flags = h.flags | (h.redacted ? EVENT_FLAG_REDACTED : 0u);
 	out->event.same_key_seq = h.same_key_seq;
 	out->event.body = body;
+	if (h.redacted)
+		memcpy(out->event.erased_sha256, record_erased_sha256(record), SHA256_BYTES);
 	memcpy(out->chain, h.chain, STORE_CHAIN_BYTES);
 	return RC_OK;
 }

@@ -6,7 +6,7 @@
 
 /* The log: every event ever received, numbered from 1 without gaps, in LMDB segments, never changed
  * (docs/adr/0003-log-format-and-durability.md, docs/on-disk-format.md). One process writes, any number
- * of processes read. The only user of lmdb.h, zstd.h and xxhash.h. */
+ * of processes read. The only user of lmdb.h and zstd.h. */
 
 struct store;        /* the writing side; one per log in the world, guarded by a file lock */
 struct store_reader; /* the reading side; one thread at a time */

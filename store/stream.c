@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <xxhash.h>
 
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/xxh.h"
 #include "store/ops.h"
 #include "store/stream.h"
 
@@ -13,7 +13,7 @@
  * The checksum is XXH3-64 over everything behind it. A stream starts with the magic. */
 #define MAGIC STORE_EXPORT_MAGIC
 #define MAGIC_BYTES (sizeof MAGIC - 1)
-#define STREAM_VERSION 1
+#define STREAM_VERSION 2
 #define HEAD_BYTES 16
 #define KEY_BYTES_MAX 64
 /* A record, with room for its header; a meta entry is far smaller. */
@@ -81,7 +81,7 @@ emit_frame(struct stream_writer *w, enum stream_type type, const struct bytes *p
 	for (size_t i = 0; i < count; i++)
 		buf_put_bytes(&w->frame, parts[i]);
 	ASSERT(!w->frame.overflow);
-	put_le(w->frame.data, XXH3_64bits(w->frame.data + 8, w->frame.len - 8), 8);
+	put_le(w->frame.data, xxh3(w->frame.data + 8, w->frame.len - 8), 8);
 	return emit(w, buf_bytes(&w->frame), e);
 }
 
@@ -233,7 +233,7 @@ read_frame(struct stream_reader *r, enum stream_type *type, struct bytes *payloa
 	rc = fill(r, (size_t)len, NULL, e);
 	if (rc != RC_OK)
 		return rc;
-	if (get_le(r->frame.data, 8) != XXH3_64bits(r->frame.data + 8, r->frame.len - 8))
+	if (get_le(r->frame.data, 8) != xxh3(r->frame.data + 8, r->frame.len - 8))
 		return damaged(r, e, "a checksum does not fit");
 	*type = (enum stream_type)kind;
 	*payload = (struct bytes){ r->frame.data + HEAD_BYTES, (size_t)len };
@@ -266,7 +266,7 @@ stream_reader_new(struct stream_reader **out, stream_get_fn get, void *context, 
 	if (rc == RC_OK && get_le(p.data, 4) != STREAM_VERSION)
 		rc = err_set(e, RC_INVALID, "log.version",
 			"the archive has version %" PRIu64
-			", this program knows %d; use a newer hooklog",
+			", this program knows %d; use a hooklog of the version that made it",
 			get_le(p.data, 4), STREAM_VERSION);
 	if (rc == RC_OK && p.len != HEADER_BYTES)
 		rc = damaged(r, e, "its header is wrong");

@@ -74,7 +74,7 @@ index_knows(struct verifier *v, const struct event *ev)
 	return store_read(v->reader, seq, 1, 1, v->a, &other, &count, &e) == RC_OK && count == 1 &&
 		index_key_of(&other->event, &other_key) &&
 		memcmp(key.bytes, other_key.bytes, INDEX_KEY_BYTES) == 0 &&
-		memcmp(ev->body_sha256, other->event.body_sha256, SHA256_BYTES) == 0;
+		memcmp(ev->body_xxh128, other->event.body_xxh128, XXH128_BYTES) == 0;
 }
 
 /* What a record's own checks cannot know: does it follow from the one before, is the body what the
@@ -82,7 +82,7 @@ index_knows(struct verifier *v, const struct event *ev)
 static void
 check_context(struct verifier *v, struct bytes bytes, const struct store_record *record)
 {
-	unsigned char hash[SHA256_BYTES];
+	unsigned char hash[XXH128_BYTES];
 	const struct event *ev = &record->event;
 	if (v->chain_known && !record_chain_fits(bytes, v->chain))
 		finding(v, ev->seq, "the chain is broken: this or an earlier record was replaced");
@@ -98,8 +98,8 @@ check_context(struct verifier *v, struct bytes bytes, const struct store_record 
 		else if (redaction.at_us > v->redacted_at_us)
 			v->redacted_at_us = redaction.at_us;
 	} else {
-		crypto_sha256(ev->body, hash);
-		if (memcmp(hash, ev->body_sha256, SHA256_BYTES) != 0)
+		xxh128(ev->body, hash);
+		if (memcmp(hash, ev->body_xxh128, XXH128_BYTES) != 0)
 			finding(v, ev->seq, "the body does not have the hash its envelope states");
 	}
 	if (v->index != NULL && ev->seq <= v->cover.last_seq) {

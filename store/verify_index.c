@@ -102,9 +102,9 @@ look_at_entry(const struct index_key *key, const struct index_entry *entry, void
 		return;
 	const struct event *ev = &records[0].event;
 	bool right = index_key_of(ev, &own) &&
-		index_is_body(entry, ev->body_sha256);
+		index_is_body(entry, ev->body_xxh128);
 	if (right && memcmp(own.bytes, key->bytes, INDEX_KEY_BYTES) != 0) {
-		index_key_with_body(&own, ev->body_sha256, &second);
+		index_key_with_body(&own, ev->body_xxh128, &second);
 		right = memcmp(second.bytes, key->bytes, INDEX_KEY_BYTES) == 0;
 	}
 	if (!right)

@@ -100,7 +100,7 @@ really_holds(struct store *s, const struct item *item, const struct index_entry 
 	*holds = rc == RC_NOTFOUND ? entry->seq != 0
 		: rc == RC_OK && count == 1 && index_key_of(&records[0].event, &key) &&
 			memcmp(key.bytes, item->key.bytes, INDEX_KEY_BYTES) == 0 &&
-			memcmp(records[0].event.body_sha256, item->body_sha256, SHA256_BYTES) == 0;
+			memcmp(records[0].event.body_xxh128, item->body_xxh128, XXH128_BYTES) == 0;
 	if (!*holds)
 		LOG_ERROR("log.index", F_S("path", s->dir), F_U("seq", entry->seq),
 			F_S("note", "the dedupe index points to a record that is damaged or another one; "
@@ -122,9 +122,9 @@ look_up(struct store *s, struct item *item, uint64_t *same_key_seq, struct index
 		return RC_OK;
 	*key = item->key;
 	enum rc rc = index_find(s->index, key, &known, &stored, e);
-	if (rc == RC_OK && !index_is_body(&known, item->body_sha256)) {
+	if (rc == RC_OK && !index_is_body(&known, item->body_xxh128)) {
 		*same_key_seq = known.seq;
-		index_key_with_body(&item->key, item->body_sha256, key);
+		index_key_with_body(&item->key, item->body_xxh128, key);
 		rc = index_find(s->index, key, &known, &stored, e);
 	}
 	if (rc != RC_OK && rc != RC_NOTFOUND)
@@ -224,7 +224,7 @@ put_items(struct store *s, struct commit *c, int *code, struct err *e)
 		index_add_source(s->index, item->result.seq, item->source_tag);
 		if (add) {
 			struct index_entry entry = { .seq = item->result.seq };
-			memcpy(entry.body, item->body_sha256, INDEX_BODY_BYTES);
+			memcpy(entry.body, item->body_xxh128, INDEX_BODY_BYTES);
 			index_add(s->index, &key, &entry);
 		}
 	}

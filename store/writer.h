@@ -18,7 +18,7 @@ struct item {
 	int64_t relayed_at_us; /* as in struct event */
 	bool has_key;
 	struct index_key key;
-	unsigned char body_sha256[SHA256_BYTES];
+	unsigned char body_xxh128[XXH128_BYTES];
 	uint64_t source_tag;
 	store_done_fn done;
 	void *context;

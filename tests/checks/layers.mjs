@@ -20,7 +20,7 @@ below.projector.push('sql');
 const owners = [
 	[/^openssl\//, 'base'], [/^ini\.h$/, 'base'],
 	[/^msgpack/, 'event'],
-	[/^lmdb\.h$/, 'store'], [/^(zstd|zdict|zstd_errors)\.h$/, 'store'], [/^xxhash\.h$/, 'store'],
+	[/^lmdb\.h$/, 'store'], [/^(zstd|zdict|zstd_errors)\.h$/, 'store'], [/^xxhash\.h$/, 'base'],
 	[/^(libpq-fe|libpq\/.*|postgres_ext)(\.h)?$/, 'pg'],
 	[/^curl\//, 'http'],
 	[/^nats\//, 'broker'], [/^librdkafka\//, 'broker'],

@@ -8,11 +8,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { Environment } from './lmdb.mjs';
 import { readStatements, Segment, sha256 } from './statements.mjs';
-import { xxh3 } from './xxh3.mjs';
+import { xxh128, xxh3 } from './xxh3.mjs';
 
 const HEADER = 80;
 const REDACTED = 2;
-const REDACTION = 84;
+const REDACTION = 116;
 const KEY_REUSED = 1;
 
 function fail(text) {
@@ -120,6 +120,7 @@ function parseRedaction(r, value) {
 		at: p.readBigInt64LE(8),
 		before: p.subarray(16, 48),
 		original: p.subarray(48, 80),
+		body: p.subarray(84, 116),
 		kept: sha256(value.subarray(9, 48), value.subarray(HEADER + 16)),
 	};
 }
@@ -137,7 +138,7 @@ function confirm(r, audit) {
 	const d = r.redaction;
 	const hex = (name, value) => `,"${name}":"${value.toString('hex')}"`;
 	const claim = `{"redacted_seq":${r.seq}${hex('record_sha256', d.original)}${hex('chain_before', d.before)}${hex('chain', r.chain)}` +
-		`${hex('body_sha256', r.envelope.get('sha'))}${hex('kept_sha256', d.kept)}`;
+		`${hex('body_sha256', d.body)}${hex('kept_sha256', d.kept)}`;
 	if (audit === undefined || d.audit <= r.seq || audit.at !== d.at || !audit.body.toString().startsWith(claim))
 		fail(`record ${r.seq}: its audit event does not confirm the redaction`);
 }
@@ -234,7 +235,7 @@ function decode(r) {
 		fail(`record ${r.seq}: length`);
 	r.envelope = unpack(plain.subarray(0, r.envelopeBytes));
 	r.body = plain.subarray(r.envelopeBytes);
-	if (!r.redacted && !r.envelope.get('sha').equals(sha256(r.body)))
+	if (!r.redacted && !r.envelope.get('xxh').equals(xxh128(r.body)))
 		fail(`record ${r.seq}: hash of the body`);
 }
 

@@ -143,8 +143,8 @@ test('a replay of everything into a second hooklog gives an identical log', asyn
 	assert.equal(right.length, 329);
 	for (let i = 0; i < 329; i++) {
 		assert.equal(right[i].body, left[i].body);
-		assert.deepEqual([right[i].seq, right[i].event, right[i].delivery, right[i].hook, right[i].body_sha256],
-			[left[i].seq, left[i].event, left[i].delivery, left[i].hook, left[i].body_sha256]);
+		assert.deepEqual([right[i].seq, right[i].event, right[i].delivery, right[i].hook, right[i].body_xxh128],
+			[left[i].seq, left[i].event, left[i].delivery, left[i].hook, left[i].body_xxh128]);
 	}
 	await runOk(['log', 'verify', '--data', second]);
 	await other.stop();

@@ -66,7 +66,7 @@ test(`after ${KILLS} kills a second hooklog has the same events, in order, with 
 	const [events, copies] = [await read(log), await read(other)];
 	assert.equal(copies.length, events.length);
 	for (const [i, copy] of copies.entries())
-		for (const member of ['seq', 'received_at', 'origin', 'event', 'delivery', 'hook', 'body', 'body_sha256', 'content_type', 'source', 'provider', 'verified', 'path'])
+		for (const member of ['seq', 'received_at', 'origin', 'event', 'delivery', 'hook', 'body', 'body_xxh128', 'content_type', 'source', 'provider', 'verified', 'path'])
 			assert.equal(copy[member], events[i][member], `${member} of ${i + 1}`);
 	const [theirs, ours] = [await tables(t, other), await tables(t, log)];
 	assert.equal(ours['gh_g1.events'].length, COUNT);

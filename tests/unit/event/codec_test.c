@@ -48,8 +48,8 @@ sample(void)
 		.headers = sample_headers,
 		.header_count = COUNT_OF(sample_headers),
 	};
-	for (size_t i = 0; i < sizeof ev.body_sha256; i++)
-		ev.body_sha256[i] = (unsigned char)(200 + i);
+	for (size_t i = 0; i < sizeof ev.body_xxh128; i++)
+		ev.body_xxh128[i] = (unsigned char)(200 + i);
 	return ev;
 }
 
@@ -83,7 +83,7 @@ assert_same_envelope(const struct event *got, const struct event *want)
 		assert_bytes(got->headers[i].name, want->headers[i].name);
 		assert_bytes(got->headers[i].value, want->headers[i].value);
 	}
-	assert_memory_equal(got->body_sha256, want->body_sha256, SHA256_BYTES);
+	assert_memory_equal(got->body_xxh128, want->body_xxh128, XXH128_BYTES);
 }
 
 /* Decodes a copy that ends where malloc's block ends, so that the sanitizer sees any step past it.
@@ -190,7 +190,7 @@ test_stored_form(void **state UNUSED)
 		{ "o", MSGPACK_OBJECT_POSITIVE_INTEGER },
 		{ "v", MSGPACK_OBJECT_POSITIVE_INTEGER },
 		{ "h", MSGPACK_OBJECT_ARRAY },
-		{ "sha", MSGPACK_OBJECT_BIN },
+		{ "xxh", MSGPACK_OBJECT_BIN },
 	};
 	struct buf out = buf_new(LIMIT_ENVELOPE_BYTES);
 	struct event ev = sample();
@@ -291,9 +291,9 @@ test_unknown_keys(void **state UNUSED)
 static void
 test_damaged(void **state UNUSED)
 {
-#define SHA                                                                                        \
-	"\xa3sha\xc4\x20"                                                                          \
-	"0123456789abcdef0123456789abcdef"
+#define HASH                                                                                       \
+	"\xa3xxh\xc4\x10"                                                                          \
+	"0123456789abcdef"
 #define SRC "\xa3src\xa1s"
 	static const struct {
 		const char *what;
@@ -304,34 +304,34 @@ test_damaged(void **state UNUSED)
 		CASE("nothing", ""),
 		CASE("no map", "\x93\x01\x02\x03"),
 		CASE("a map of 2^32 - 1 pairs in 5 bytes", "\xdf\xff\xff\xff\xff"),
-		CASE("a header array of 2^32 - 1", "\x83" SRC SHA "\xa1h\xdd\xff\xff\xff\xff"),
-		CASE("an unknown array of 2^32 - 1", "\x83" SRC SHA "\xa1x\xdd\xff\xff\xff\xff"),
+		CASE("a header array of 2^32 - 1", "\x83" SRC HASH "\xa1h\xdd\xff\xff\xff\xff"),
+		CASE("an unknown array of 2^32 - 1", "\x83" SRC HASH "\xa1x\xdd\xff\xff\xff\xff"),
 		CASE("nested unknown arrays",
-			"\x83" SRC SHA "\xa1x\xdd\x00\x00\x00\x05\x95\x95\x95\x95\x95"),
-		CASE("a string of 2^32 - 1", "\x82" SHA "\xa3src\xdb\xff\xff\xff\xff"),
-		CASE("an ext of 2^32 - 1", "\x83" SRC SHA "\xa1x\xc9\xff\xff\xff\xff\x01"),
-		CASE("the byte msgpack never uses", "\x83" SRC SHA "\xa1x\xc1"),
-		CASE("no source", "\x81" SHA),
+			"\x83" SRC HASH "\xa1x\xdd\x00\x00\x00\x05\x95\x95\x95\x95\x95"),
+		CASE("a string of 2^32 - 1", "\x82" HASH "\xa3src\xdb\xff\xff\xff\xff"),
+		CASE("an ext of 2^32 - 1", "\x83" SRC HASH "\xa1x\xc9\xff\xff\xff\xff\x01"),
+		CASE("the byte msgpack never uses", "\x83" SRC HASH "\xa1x\xc1"),
+		CASE("no source", "\x81" HASH),
 		CASE("no hash", "\x81" SRC),
-		CASE("a short hash", "\x82" SRC "\xa3sha\xc4\x03"
+		CASE("a short hash", "\x82" SRC "\xa3xxh\xc4\x03"
 				     "abc"),
-		CASE("the source is a number", "\x82" SHA "\xa3src\x05"),
-		CASE("the source twice", "\x83" SRC SRC SHA),
-		CASE("a key that is a number", "\x83" SRC SHA "\x05\x05"),
-		CASE("something behind it", "\x82" SRC SHA "\x01"),
-		CASE("an odd number of header parts", "\x83" SRC SHA "\xa1h\x91\xa1x"),
-		CASE("a header value that is a number", "\x83" SRC SHA "\xa1h\x92\xa1x\x05"),
-		CASE("an origin nobody knows", "\x83" SRC SHA "\xa1o\x7f"),
+		CASE("the source is a number", "\x82" HASH "\xa3src\x05"),
+		CASE("the source twice", "\x83" SRC SRC HASH),
+		CASE("a key that is a number", "\x83" SRC HASH "\x05\x05"),
+		CASE("something behind it", "\x82" SRC HASH "\x01"),
+		CASE("an odd number of header parts", "\x83" SRC HASH "\xa1h\x91\xa1x"),
+		CASE("a header value that is a number", "\x83" SRC HASH "\xa1h\x92\xa1x\x05"),
+		CASE("an origin nobody knows", "\x83" SRC HASH "\xa1o\x7f"),
 		CASE("an origin of 2^64 - 1",
-			"\x83" SRC SHA "\xa1o\xcf\xff\xff\xff\xff\xff\xff\xff\xff"),
-		CASE("a negative verified", "\x83" SRC SHA "\xa1v\xff"),
-		CASE("a verified nobody knows", "\x83" SRC SHA "\xa1v\x03"),
+			"\x83" SRC HASH "\xa1o\xcf\xff\xff\xff\xff\xff\xff\xff\xff"),
+		CASE("a negative verified", "\x83" SRC HASH "\xa1v\xff"),
+		CASE("a verified nobody knows", "\x83" SRC HASH "\xa1v\x03"),
 	};
 	struct arena *a = arena_new(1024);
 	struct event got = { .seq = 9, .source = RAW("kept") };
 	struct err e = { 0 };
 	/* What the cases are made of is right. */
-	assert_int_equal(decode(RAW("\x82" SRC SHA), a, &(struct event){ 0 }, &e), RC_OK);
+	assert_int_equal(decode(RAW("\x82" SRC HASH), a, &(struct event){ 0 }, &e), RC_OK);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		e = (struct err){ 0 };
 		if (decode(raw(cases[i].data, cases[i].len), a, &got, &e) != RC_CORRUPT)

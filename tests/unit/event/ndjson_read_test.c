@@ -56,7 +56,7 @@ bytes_come_back(void **state UNUSED)
 		struct err e = { .text = "" };
 		struct buf line = buf_new(LIMIT_TEXT_BYTES), before = buf_new(LIMIT_TEXT_BYTES);
 		struct buf after = buf_new(LIMIT_TEXT_BYTES);
-		crypto_sha256(ev.body, ev.body_sha256);
+		xxh128(ev.body, ev.body_xxh128);
 		event_put_json(&line, &ev);
 		if (event_from_json(p, buf_bytes(&line), a, &got, &e) != RC_OK)
 			fail_msg("%s", e.text);
@@ -108,9 +108,11 @@ little_is_enough_and_wrong_is_refused(void **state UNUSED)
 		"{\"source\":\"s\",\"body\":\"x\",\"headers\":[[\"a\"]]}",
 		"{\"source\":\"s\",\"body\":\"x\",\"headers\":[\"a\"]}",
 		"{\"source\":\"s\",\"body\":\"x\",\"body_sha256\":\"00\"}",
+		"{\"source\":\"s\",\"body\":\"x\",\"body_xxh128\":\"00\"}",
 		/* The hash of something else. */
 		("{\"source\":\"s\",\"body\":\"x\",\"body_sha256\":"
 		 "\"0000000000000000000000000000000000000000000000000000000000000000\"}"),
+		"{\"source\":\"s\",\"body\":\"x\",\"body_xxh128\":\"00000000000000000000000000000000\"}",
 	};
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
 		if (parse(p, a, wrong[i], &ev) != RC_INVALID)

@@ -47,7 +47,7 @@ sample(void)
 		.headers = headers,
 		.header_count = COUNT_OF(headers),
 		.body = RAW("{\"a\":\"\xc3\xa9\"}\n"),
-		.body_sha256 = { 0x01, 0xab },
+		.body_xxh128 = { 0x01, 0xab },
 	};
 }
 
@@ -69,8 +69,7 @@ test_line(void **state UNUSED)
 		"\"headers\":[[\"Host\",\"h\"],[\"Host\",\"\\\"\\\\\\t\\u007f\"],"
 		"[\"X-Name\",\"caf\xef\xbf\xbd\",\"Y2Fm6Q==\"]],"
 		"\"flags\":{\"key_reused\":false},"
-		"\"body_sha256\":"
-		"\"01ab000000000000000000000000000000000000000000000000000000000000\","
+		"\"body_xxh128\":\"01ab0000000000000000000000000000\","
 		"\"body_bytes\":11,\"body\":\"{\\\"a\\\":\\\"\xc3\xa9\\\"}\\n\"}");
 	buf_free(&out);
 }

@@ -331,7 +331,7 @@ a_redacted_event_was_in_the_log(void **state)
 	check(&out, key, a, &p);
 	assert_true(p.record.event.seq == 10 && p.audit.event.seq == 22 && p.record.event.body.len == 0);
 	assert_true((p.record.event.flags & EVENT_FLAG_REDACTED) != 0);
-	assert_memory_equal(p.record.event.body_sha256, hash, sizeof hash);
+	assert_memory_equal(p.record.event.erased_sha256, hash, sizeof hash);
 	assert_non_null(strstr(buf_cstr(&out), "\nredacted "));
 	for (size_t i = 0; i < out.len; i++) {
 		if (!refused(&out, i, key, a))

@@ -82,7 +82,7 @@ numbers_hashes_and_chain_stay(void **state UNUSED)
 		bool gone = i == 0 || i == 14 || i == 29;
 		assert_memory_equal(before[i].chain, after[i].chain, STORE_CHAIN_BYTES);
 		assert_memory_equal(
-			before[i].event.body_sha256, after[i].event.body_sha256, SHA256_BYTES);
+			before[i].event.body_xxh128, after[i].event.body_xxh128, XXH128_BYTES);
 		assert_true(bytes_equal(before[i].event.delivery, after[i].event.delivery));
 		assert_true(before[i].event.received_at_us == after[i].event.received_at_us);
 		assert_int_equal((after[i].event.flags & EVENT_FLAG_REDACTED) != 0, gone);
