@@ -2,18 +2,61 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "base/crypto.h"
 
+static const struct {
+	const char *name;
+	size_t bytes;
+} hashes[] = {
+	[CRYPTO_SHA1] = { "SHA1", 20 },
+	[CRYPTO_SHA256] = { "SHA256", 32 },
+	[CRYPTO_SHA512] = { "SHA512", 64 },
+};
+
+/* libcrypto looks an algorithm up by its name, under locks, whenever it is asked for one that was not fetched before; of a
+ * delivery's several small hashes that was half the cost. Fetched once, constant from then on, never freed. */
+static struct {
+	EVP_MD *sha256;
+	EVP_MAC_CTX *hmac[COUNT_OF(hashes)]; /* each with its hash and without a key: to be copied */
+} fetched;
+static pthread_once_t fetched_once = PTHREAD_ONCE_INIT;
+
+static void
+fetch(void)
+{
+	fetched.sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	ASSERT(fetched.sha256 != NULL);
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	for (size_t i = 0; i < COUNT_OF(hashes); i++) {
+		/* OSSL_PARAM has no const, yet only reads. */
+		const OSSL_PARAM params[] = {
+			OSSL_PARAM_construct_utf8_string("digest", (char *)(uintptr_t)hashes[i].name, 0),
+			OSSL_PARAM_construct_end(),
+		};
+		fetched.hmac[i] = EVP_MAC_CTX_new(mac);
+		ASSERT(fetched.hmac[i] != NULL && EVP_MAC_CTX_set_params(fetched.hmac[i], params) == 1);
+	}
+	EVP_MAC_free(mac);
+}
+
+static EVP_MD_CTX *
+sha256_new(void)
+{
+	pthread_once(&fetched_once, fetch);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	ASSERT(ctx != NULL && EVP_DigestInit_ex(ctx, fetched.sha256, NULL) == 1);
+	return ctx;
+}
+
 void
 crypto_sha256_parts(const struct bytes *parts, size_t count, unsigned char out[SHA256_BYTES])
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	ASSERT(ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1);
+	EVP_MD_CTX *ctx = sha256_new();
 	for (size_t i = 0; i < count; i++)
 		ASSERT(EVP_DigestUpdate(ctx, parts[i].data, parts[i].len) == 1);
 	ASSERT(EVP_DigestFinal_ex(ctx, out, NULL) == 1);
@@ -32,8 +75,7 @@ crypto_sha256_fd(int fd, unsigned char out[SHA256_BYTES], uint64_t *bytes, struc
 	enum rc rc = RC_OK;
 	const size_t piece = (size_t)1 << 18;
 	unsigned char *data = base_alloc(piece);
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	ASSERT(ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1);
+	EVP_MD_CTX *ctx = sha256_new();
 	*bytes = 0;
 	for (;;) {
 		ssize_t n = pread(fd, data, piece, (off_t)*bytes);
@@ -55,11 +97,9 @@ crypto_sha256_fd(int fd, unsigned char out[SHA256_BYTES], uint64_t *bytes, struc
 void
 crypto_hmac_sha256(struct bytes key, struct bytes data, unsigned char out[SHA256_BYTES])
 {
-	ASSERT(key.len <= INT32_MAX);
-	unsigned int len = SHA256_BYTES;
-	static const unsigned char empty[1] = { 0 };
-	ASSERT(HMAC(EVP_sha256(), key.len > 0 ? key.data : empty, (int)key.len,
-		       data.len > 0 ? data.data : empty, data.len, out, &len) != NULL);
+	unsigned char mac[CRYPTO_MAC_BYTES_MAX];
+	crypto_hmac_parts(CRYPTO_SHA256, key, &data, 1, mac);
+	memcpy(out, mac, SHA256_BYTES);
 }
 
 void
@@ -104,15 +144,6 @@ crypto_ed25519_verify(const unsigned char public_key[ED25519_KEY_BYTES], struct 
 	return good;
 }
 
-static const struct {
-	const char *name;
-	size_t bytes;
-} hashes[] = {
-	[CRYPTO_SHA1] = { "SHA1", 20 },
-	[CRYPTO_SHA256] = { "SHA256", 32 },
-	[CRYPTO_SHA512] = { "SHA512", 64 },
-};
-
 size_t
 crypto_hash_bytes(enum crypto_hash hash)
 {
@@ -125,22 +156,14 @@ crypto_hmac_parts(enum crypto_hash hash, struct bytes key, const struct bytes *p
 {
 	static const unsigned char empty[1] = { 0 };
 	size_t len = 0;
-	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(mac);
-	ASSERT(mac != NULL && ctx != NULL);
-	/* OSSL_PARAM has no const, yet only reads. */
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(
-			"digest", (char *)(uintptr_t)hashes[hash].name, 0),
-		OSSL_PARAM_construct_end(),
-	};
-	ASSERT(EVP_MAC_init(ctx, key.len > 0 ? key.data : empty, key.len, params) == 1);
+	pthread_once(&fetched_once, fetch);
+	EVP_MAC_CTX *ctx = EVP_MAC_CTX_dup(fetched.hmac[hash]);
+	ASSERT(ctx != NULL && EVP_MAC_init(ctx, key.len > 0 ? key.data : empty, key.len, NULL) == 1);
 	for (size_t i = 0; i < count; i++)
 		ASSERT(parts[i].len == 0 || EVP_MAC_update(ctx, parts[i].data, parts[i].len) == 1);
 	ASSERT(EVP_MAC_final(ctx, out, &len, CRYPTO_MAC_BYTES_MAX) == 1);
 	ASSERT(len == hashes[hash].bytes);
 	EVP_MAC_CTX_free(ctx);
-	EVP_MAC_free(mac);
 }
 
 bool
@@ -161,17 +184,12 @@ crypto_wipe(void *data, size_t len)
 	OPENSSL_cleanse(data, len);
 }
 
-static int
-nibble(unsigned char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+/* One more than the digit's value; 0: none. Without branches, since nothing about the next digit can be guessed. */
+static const unsigned char nibbles[256] = {
+	['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8, ['8'] = 9, ['9'] = 10,
+	['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+	['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
 bool
 crypto_unhex(struct bytes text, unsigned char *out, size_t len)
@@ -179,10 +197,10 @@ crypto_unhex(struct bytes text, unsigned char *out, size_t len)
 	if (text.len != 2 * len)
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		int high = nibble(text.data[2 * i]), low = nibble(text.data[2 * i + 1]);
-		if (high < 0 || low < 0)
+		unsigned high = nibbles[text.data[2 * i]], low = nibbles[text.data[2 * i + 1]];
+		if (high == 0 || low == 0)
 			return false;
-		out[i] = (unsigned char)(high << 4 | low);
+		out[i] = (unsigned char)((high - 1) << 4 | (low - 1));
 	}
 	return true;
 }

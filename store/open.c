@@ -284,7 +284,12 @@ store_open(struct store **out, const struct store_options *options, struct err *
 	s->scratch = arena_new((size_t)64 * 1024);
 	s->packer = packer_new();
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->queued, NULL);
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->queued, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	s->wake_at = SIZE_MAX;
 	pthread_cond_init(&s->rolling, NULL);
 	atomic_init(&s->health, RC_OK);
 	enum rc rc = fill_options(s, options, e);
@@ -406,6 +411,7 @@ static enum rc
 enqueue(struct store *s, struct item *first, struct item **end, size_t count, size_t bytes,
 	struct err *e)
 {
+	bool wake = false;
 	pthread_mutex_lock(&s->lock);
 	ASSERT(!s->closing);
 	enum rc rc = (enum rc)atomic_load(&s->health);
@@ -423,9 +429,12 @@ enqueue(struct store *s, struct item *first, struct item **end, size_t count, si
 		s->end = end;
 		s->queue_count += count;
 		s->queue_bytes += bytes;
-		pthread_cond_signal(&s->queued);
+		wake = s->queue_count >= s->wake_at;
 	}
 	pthread_mutex_unlock(&s->lock);
+	/* Not under the lock, which is the first thing the writer wants. */
+	if (wake)
+		pthread_cond_signal(&s->queued);
 	return rc;
 }
 

@@ -17,6 +17,11 @@
 #define DISK_RESERVE_BYTES ((uint64_t)8 * 1024 * 1024)
 /* What a clock that is slewed, not set, never goes back by. */
 #define CLOCK_STEP_US 100000
+/* How long a commit waits for those who were just answered: this part of what it takes itself, within these
+ * bounds. Below the first one the wait costs more than the commit it saves. */
+#define GATHER_PART 4
+#define GATHER_US_MIN 50
+#define GATHER_US_MAX 5000
 /* How much of the log may count as memory of the writer's. */
 #define FORGET_EVERY_BYTES ((size_t)16 * 1024 * 1024)
 
@@ -492,6 +497,39 @@ finish(struct store *s, struct commit *c, enum rc rc, struct err *e)
 		index_committed(s->index, s->last_seq, s->chain);
 }
 
+/* Under the lock. Waits for events, and then for more of them. Who was just answered is likely to send again at once; a
+ * commit that does not wait for him carries only those who came while the one before was under way, so that with
+ * syncs that take long two halves of the senders take turns. */
+static void
+wait_for_events(struct store *s)
+{
+	struct timespec until;
+	s->wake_at = 1;
+	while (s->first == NULL && !s->closing && !s->roll_wanted)
+		pthread_cond_wait(&s->queued, &s->lock);
+	int64_t gather_us = s->commit_us / GATHER_PART;
+	int64_t until_us = s->answered_at_us + (gather_us < GATHER_US_MAX ? gather_us : GATHER_US_MAX);
+	s->wake_at = s->expected;
+	until.tv_sec = (time_t)(until_us / 1000000);
+	until.tv_nsec = (long)(until_us % 1000000 * 1000);
+	while (gather_us >= GATHER_US_MIN && s->queue_count < s->expected && !s->closing && !s->roll_wanted &&
+		clock_monotonic_us() < until_us)
+		pthread_cond_timedwait(&s->queued, &s->lock, &until);
+	s->wake_at = SIZE_MAX;
+}
+
+/* Before the answers go out: from then on those who come are counted already. */
+static void
+note_tempo(struct store *s, const struct commit *c, int64_t took_us)
+{
+	s->commit_us = s->commit_us == 0 ? took_us : (3 * s->commit_us + took_us) / 4;
+	pthread_mutex_lock(&s->lock);
+	s->expected = c->count + s->queue_count;
+	pthread_mutex_unlock(&s->lock);
+	if (s->expected > s->options.commit_events_max)
+		s->expected = s->options.commit_events_max;
+}
+
 void *
 writer_thread(void *context)
 {
@@ -500,8 +538,7 @@ writer_thread(void *context)
 		struct commit c = { 0 };
 		struct err e = { .rc = RC_OK };
 		pthread_mutex_lock(&s->lock);
-		while (s->first == NULL && !s->closing && !s->roll_wanted)
-			pthread_cond_wait(&s->queued, &s->lock);
+		wait_for_events(s);
 		if (s->roll_wanted) {
 			pthread_mutex_unlock(&s->lock);
 			roll_as_asked(s);
@@ -520,7 +557,10 @@ writer_thread(void *context)
 			answer(c.items, e.rc, &e);
 			continue;
 		}
+		int64_t from_us = clock_monotonic_us();
 		enum rc rc = commit(s, &c, &e);
+		note_tempo(s, &c, clock_monotonic_us() - from_us);
 		finish(s, &c, rc, &e);
+		s->answered_at_us = clock_monotonic_us();
 	}
 }

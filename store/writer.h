@@ -45,6 +45,7 @@ struct store {
 	pthread_cond_t queued;
 	struct item *first, **end;
 	size_t queue_count, queue_bytes;
+	size_t wake_at;      /* the writer waits for so many events; SIZE_MAX: it does not wait */
 	bool closing;
 	bool roll_wanted;    /* store_roll waits for it */
 	pthread_cond_t rolling;
@@ -55,6 +56,9 @@ struct store {
 	/* The writer thread's own, once it runs. */
 	pthread_t thread;
 	bool started;
+	int64_t commit_us;     /* what a commit takes, smoothed */
+	int64_t answered_at_us; /* when the last one's answers had gone out, monotonic */
+	size_t expected;       /* how many events the next one may carry: as many as were answered then or waited */
 	struct segment *segment; /* the open one */
 	uint64_t segment_last;   /* its last seq; 0: empty */
 	bool next_made;          /* the next segment has its name already, but could not be opened yet */

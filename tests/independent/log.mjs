@@ -24,7 +24,7 @@ function describe(dir) {
 	if (lines[0] !== 'hooklog log')
 		fail('LOG does not describe a log');
 	const values = new Map(lines.slice(1).map((line) => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)]));
-	if (values.get('format') !== '1')
+	if (values.get('format') !== '2')
 		fail(`format ${values.get('format')}`);
 	return Buffer.from(values.get('id'), 'hex');
 }

@@ -347,7 +347,7 @@ the_log_is_guarded(void **state)
 	store_reader_close(r);
 	store_close(s);
 	make_path(path, sizeof path, dir, "LOG");
-	assert_int_equal(fs_write(path, bytes_str("hooklog log\nformat 2\nid 00\n"), 0600, &e), RC_OK);
+	assert_int_equal(fs_write(path, bytes_str("hooklog log\nformat 3\nid 00\n"), 0600, &e), RC_OK);
 	assert_int_equal(store_open(&s, &options, &e), RC_INVALID);
 	assert_string_equal(e.id, "log.version");
 	assert_int_equal(store_reader_open(&r, dir, &e), RC_INVALID);

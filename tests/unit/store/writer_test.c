@@ -1,10 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/store/helper.h"
 
 #include "store/writer.h"
+
+#define SENDERS 16
+#define SENDS 12
+#define SLOW_SYNC_US 20000
+
+static atomic_uint syncs;
+static atomic_bool slow_disk;
+
+/* LMDB's, once per commit. */
+int
+fdatasync(int fd)
+{
+	atomic_fetch_add(&syncs, 1);
+	if (atomic_load(&slow_disk))
+		usleep(SLOW_SYNC_US);
+	return (int)syscall(SYS_fdatasync, fd);
+}
 
 static void
 put_body(struct buf *body, unsigned i)
@@ -237,6 +257,58 @@ a_wrong_index_loses_nothing(void **state)
 	}
 }
 
+struct sender {
+	pthread_t thread;
+	struct store *s;
+	unsigned number;
+};
+
+static void *
+send_one_after_the_other(void *context)
+{
+	struct sender *me = context;
+	char delivery[32];
+	for (unsigned i = 0; i < SENDS; i++) {
+		snprintf(delivery, sizeof delivery, "%u-%u", me->number, i);
+		struct event ev = helper_event(delivery, bytes_str("{}"));
+		struct store_result result = store_append(me->s, &ev);
+		if (result.rc != RC_OK || result.duplicate)
+			return me;
+	}
+	return NULL;
+}
+
+/* Each sends its next event when the one before is answered. Were those answered last not waited for, two halves of
+ * them would take turns: a commit would carry half of the senders, and there would be twice as many. */
+static void
+who_was_answered_shares_the_next_commit(void **state UNUSED)
+{
+	unsigned commits = 0, halves = SENDS * 2;
+	for (unsigned round = 0; round < 8 && (round == 0 || commits > halves * 3 / 4); round++) {
+		char *dir = helper_dir();
+		struct sender senders[SENDERS];
+		struct store *s = helper_open(dir);
+		helper_append(s, "first", "{}");
+		atomic_store(&slow_disk, true);
+		unsigned before = atomic_load(&syncs);
+		for (unsigned i = 0; i < SENDERS; i++) {
+			senders[i] = (struct sender){ .s = s, .number = 100 * round + i };
+			assert_int_equal(pthread_create(&senders[i].thread, NULL, send_one_after_the_other, &senders[i]), 0);
+		}
+		for (unsigned i = 0; i < SENDERS; i++) {
+			void *failed;
+			pthread_join(senders[i].thread, &failed);
+			assert_null(failed);
+		}
+		commits = atomic_load(&syncs) - before;
+		atomic_store(&slow_disk, false);
+		store_close(s);
+		helper_verify(dir, SENDERS * SENDS + 1, RC_OK);
+		helper_remove(dir);
+	}
+	assert_true(commits <= halves * 3 / 4);
+}
+
 int
 main(void)
 {
@@ -245,6 +317,7 @@ main(void)
 		cmocka_unit_test(a_start_finds_the_dictionary_that_was_used_last),
 		cmocka_unit_test(a_full_map_rolls_the_segment),
 		cmocka_unit_test(a_wrong_index_loses_nothing),
+		cmocka_unit_test(who_was_answered_shares_the_next_commit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
