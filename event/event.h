@@ -106,10 +106,15 @@ bool event_origin_parse(struct bytes name, enum event_origin *origin);
 const char *event_origin_name(enum event_origin origin);
 
 /* Appends ev as one JSON object on one line, without the newline: the NDJSON form of `log show
- * --json`, `log tail --json` and `replay`. The body is "body" when it is UTF-8, else "body_base64";
- * both give back the exact bytes. May set out->overflow: a body of control characters takes six
- * bytes for each. docs/reference/ndjson.md lists the keys. */
+ * --json`, `log tail --json` and `replay`. A body that is a JSON object or array on one line (jpath_is_line)
+ * is the value of "body" as it came; any other one is a string, in "body" when it is UTF-8, else in
+ * "body_base64". All give back the exact bytes (docs/adr/0030-bodies-in-ndjson.md). May set out->overflow: a body of control
+ * characters takes six bytes for each. docs/reference/ndjson.md lists the keys. */
 void event_put_json(struct buf *out, const struct event *ev);
+
+/* The same line for who writes the body from where it is: appends what stands before it. True: what
+ * follows is ev->body as it is, then '}'. False: the body is there already, and '}' follows. */
+bool event_put_json_head(struct buf *out, const struct event *ev);
 
 /* Reads such lines; immutable, any thread. */
 struct event_parser;

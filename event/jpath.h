@@ -73,6 +73,13 @@ size_t jpath_rows(const struct jpath_doc *doc, size_t slot);
  * row r of a[].b and row r of a[].c come from one element. */
 struct jpath_value jpath_get(const struct jpath_doc *doc, size_t slot, size_t row);
 
+/* Whether json is an object or an array that can stand as a value on a line of its own and comes out of it
+ * byte for byte: by RFC 8259 as jpath_walk checks it, from its first byte to its last, without line breaks,
+ * and nested no deeper than JPATH_LINE_DEPTH, since programs that read such lines have limits of their own
+ * (jq 1.6: 256). Uses no memory; any thread. */
+#define JPATH_LINE_DEPTH 128
+bool jpath_is_line(struct bytes json);
+
 /* The members of a JPATH_OBJECT, or with name NULL the elements of a JPATH_ARRAY, one after the other: sets
  * *rest, at first jpath_inside of it, to what is behind the next one. False: there is none left. For values
  * that jpath_walk gave, whose syntax is right. *name is as written, without its quotes. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 #include "event/event.h"
+#include "event/jpath.h"
 
 /* Appends data as a JSON string, each byte that is not part of well-formed UTF-8 as U+FFFD; false when
  * there was one. */
@@ -36,17 +37,29 @@ put_base64(struct buf *out, struct bytes data)
 	buf_put_char(out, '"');
 }
 
-/* Appends ,"key":"value", and ,"key_base64":"..." when the value is not UTF-8. */
+/* Appends ,"key":"value", and ,"key_base64":"..." when the value is not UTF-8. start is what stands
+ * before the value. */
 static void
-put_text(struct buf *out, const char *key, struct bytes value)
+put_text(struct buf *out, const char *start, size_t len, const char *key, struct bytes value)
 {
-	buf_put_str(out, ",\"");
-	buf_put_str(out, key);
-	buf_put_str(out, "\":");
+	buf_put(out, start, len);
 	if (!put_lossy(out, value)) {
 		buf_printf(out, ",\"%s_base64\":", key);
 		put_base64(out, value);
 	}
+}
+#define PUT_TEXT(out, key, value) \
+	put_text(out, ",\"" key "\":", sizeof(",\"" key "\":") - 1, key, value)
+
+static void
+put_number(struct buf *out, uint64_t n)
+{
+	char digits[20];
+	size_t i = sizeof digits;
+	do
+		digits[--i] = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	buf_put(out, digits + i, sizeof digits - i);
 }
 
 /* [name, value], and a third element with the value's exact bytes when it is not UTF-8. Names are
@@ -81,31 +94,36 @@ verified_name(enum event_verified verified)
 	return names[verified];
 }
 
-void
-event_put_json(struct buf *out, const struct event *ev)
+bool
+event_put_json_head(struct buf *out, const struct event *ev)
 {
 	char at[CLOCK_TEXT_BYTES];
 	clock_format_us(ev->received_at_us, at);
 	bool key_reused = (ev->flags & EVENT_FLAG_KEY_REUSED) != 0;
 
-	buf_printf(out, "{\"seq\":%" PRIu64 ",\"received_at\":\"%s\"", ev->seq, at);
-	put_text(out, "source", ev->source);
-	put_text(out, "provider", ev->provider);
-	buf_printf(out, ",\"origin\":\"%s\"", event_origin_name(ev->origin));
-	put_text(out, "event", ev->event);
-	put_text(out, "delivery", ev->delivery);
-	put_text(out, "hook", ev->hook);
-	buf_printf(out, ",\"verified\":\"%s\"", verified_name(ev->verified));
-	put_text(out, "scheme", ev->scheme);
-	put_text(out, "key_id", ev->key_id);
-	put_text(out, "method", ev->method);
-	put_text(out, "path", ev->path);
-	put_text(out, "query", ev->query);
-	put_text(out, "content_type", ev->content_type);
-	put_text(out, "remote", ev->remote);
+	buf_put_str(out, "{\"seq\":");
+	put_number(out, ev->seq);
+	buf_put_str(out, ",\"received_at\":\"");
+	buf_put_str(out, at);
+	buf_put_char(out, '"');
+	PUT_TEXT(out, "source", ev->source);
+	PUT_TEXT(out, "provider", ev->provider);
+	PUT_TEXT(out, "origin", bytes_str(event_origin_name(ev->origin)));
+	PUT_TEXT(out, "event", ev->event);
+	PUT_TEXT(out, "delivery", ev->delivery);
+	PUT_TEXT(out, "hook", ev->hook);
+	PUT_TEXT(out, "verified", bytes_str(verified_name(ev->verified)));
+	PUT_TEXT(out, "scheme", ev->scheme);
+	PUT_TEXT(out, "key_id", ev->key_id);
+	PUT_TEXT(out, "method", ev->method);
+	PUT_TEXT(out, "path", ev->path);
+	PUT_TEXT(out, "query", ev->query);
+	PUT_TEXT(out, "content_type", ev->content_type);
+	PUT_TEXT(out, "remote", ev->remote);
 	put_headers(out, ev);
-	buf_printf(out, ",\"flags\":{\"key_reused\":%s%s}", key_reused ? "true" : "false",
-		(ev->flags & EVENT_FLAG_REDACTED) != 0 ? ",\"redacted\":true" : "");
+	buf_put_str(out, key_reused ? ",\"flags\":{\"key_reused\":true"
+				    : ",\"flags\":{\"key_reused\":false");
+	buf_put_str(out, (ev->flags & EVENT_FLAG_REDACTED) != 0 ? ",\"redacted\":true}" : "}");
 	if (key_reused)
 		buf_printf(out, ",\"same_key_seq\":%" PRIu64, ev->same_key_seq);
 	buf_put_str(out, ",\"body_xxh128\":\"");
@@ -114,7 +132,12 @@ event_put_json(struct buf *out, const struct event *ev)
 		buf_put_str(out, "\",\"erased_sha256\":\"");
 		buf_put_hex(out, ev->erased_sha256, sizeof ev->erased_sha256);
 	}
-	buf_printf(out, "\",\"body_bytes\":%zu", ev->body.len);
+	buf_put_str(out, "\",\"body_bytes\":");
+	put_number(out, ev->body.len);
+	if (jpath_is_line(ev->body)) {
+		buf_put_str(out, ",\"body\":");
+		return true;
+	}
 	if (utf8_valid(ev->body)) {
 		buf_put_str(out, ",\"body\":");
 		buf_put_json(out, ev->body);
@@ -122,5 +145,13 @@ event_put_json(struct buf *out, const struct event *ev)
 		buf_put_str(out, ",\"body_base64\":");
 		put_base64(out, ev->body);
 	}
+	return false;
+}
+
+void
+event_put_json(struct buf *out, const struct event *ev)
+{
+	if (event_put_json_head(out, ev))
+		buf_put_bytes(out, ev->body);
 	buf_put_char(out, '}');
 }

@@ -247,8 +247,10 @@ event_from_json(const struct event_parser *p, struct bytes line, struct arena *a
 		return rc;
 	struct jpath_value body = jpath_get(doc, p->body, 0),
 			   base64 = jpath_get(doc, p->body_base64, 0);
-	if ((body.type != JPATH_STRING && base64.type != JPATH_STRING) ||
-		!bytes_of(body, base64, a, &ev->body))
+	if (body.type == JPATH_OBJECT || body.type == JPATH_ARRAY)
+		ev->body = body.raw;
+	else if ((body.type != JPATH_STRING && base64.type != JPATH_STRING) ||
+		 !bytes_of(body, base64, a, &ev->body))
 		return wrong("body", e);
 	return take_hashes(p, doc, a, ev, e);
 }

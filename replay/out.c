@@ -8,14 +8,11 @@
 #include "base/fs.h"
 #include "replay/out.h"
 
-/* Some lines of 10 KB. Small enough to be in the processor's cache still when it is written out. */
-#define OUT_BUFFER_BYTES ((size_t)128 * 1024)
 /* The disk is told to begin when so much more is there for it, so that less is left for the end. */
 #define OUT_AHEAD_BYTES ((int64_t)8 * 1024 * 1024)
 
 struct out {
-	FILE *out;
-	char *buffer;
+	int fd; /* -1: not open */
 	int64_t written, begun; /* bytes of the file, and how many the disk was told of */
 	bool is_stdout, force;
 	char path[PATH_MAX];
@@ -42,37 +39,27 @@ open_file(struct out *t, const char *run, struct err *e)
 		t->unfinished[0] = '\0';
 		return err_set(e, RC_INVALID, NULL, "the path of the target is too long");
 	}
-	int fd = has_run ? open(t->unfinished,
-				   O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600)
-			 : mkstemp(t->unfinished);
-	if (fd < 0) {
+	t->fd = has_run ? open(t->unfinished,
+				  O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600)
+			: mkostemp(t->unfinished, O_CLOEXEC);
+	if (t->fd < 0) {
 		t->unfinished[0] = '\0';
 		return err_sys(e, RC_IO, NULL, errno, "cannot write beside %s", t->path);
 	}
-	t->out = fdopen(fd, "w");
-	if (t->out == NULL) {
-		close(fd);
-		return err_sys(e, RC_IO, NULL, errno, "open %s", t->path);
-	}
-	t->buffer = base_alloc(OUT_BUFFER_BYTES);
-	(void)setvbuf(t->out, t->buffer, _IOFBF, OUT_BUFFER_BYTES);
 	return RC_OK;
 }
 
 enum rc
-out_close(struct out *t, bool complete, struct err *e)
+out_close(void *state, bool complete, struct err *e)
 {
+	struct out *t = state;
 	enum rc rc = RC_OK;
-	if (t == NULL)
-		return RC_OK;
-	if (t->out != NULL && fflush(t->out) != 0)
-		rc = err_sys(e, RC_IO, NULL, errno, "write %s", t->is_stdout ? "stdout" : t->path);
-	if (t->is_stdout)
+	if (t == NULL || t->is_stdout)
 		goto done;
-	if (rc == RC_OK && complete && fsync(fileno(t->out)) != 0)
+	if (complete && fsync(t->fd) != 0)
 		rc = err_sys(e, RC_IO, NULL, errno, "sync %s", t->path);
-	if (t->out != NULL)
-		fclose(t->out);
+	if (t->fd >= 0)
+		close(t->fd);
 	if (rc == RC_OK && complete) {
 		/* The check at the start was only a courtesy; this one holds against another
 		 * process. */
@@ -92,19 +79,18 @@ out_close(struct out *t, bool complete, struct err *e)
 	if (t->unfinished[0] != '\0')
 		unlink(t->unfinished);
 done:
-	free(t->buffer);
 	free(t);
 	return rc;
 }
 
 bool
-out_keeps(const struct out *t)
+out_keeps(const void *state)
 {
-	return t->is_stdout;
+	return ((const struct out *)state)->is_stdout;
 }
 
 enum rc
-out_open(struct out **out, const struct replay_target_options *options, struct err *e)
+out_open(void **state, const struct replay_target_options *options, struct err *e)
 {
 	const char *spec = options->spec;
 	if (options->secret.len > 0)
@@ -112,10 +98,11 @@ out_open(struct out **out, const struct replay_target_options *options, struct e
 			e, RC_INVALID, NULL, "a file is not signed; leave out --secret-file");
 	struct out *t = base_zalloc(sizeof(*t));
 	t->force = options->force;
-	*out = t;
+	t->fd = -1;
 	if (strcmp(spec, "-") == 0) {
 		t->is_stdout = true;
-		t->out = stdout;
+		t->fd = STDOUT_FILENO;
+		*state = t;
 		return RC_OK;
 	}
 	if (strncmp(spec, "file://", 7) == 0)
@@ -128,25 +115,39 @@ out_open(struct out **out, const struct replay_target_options *options, struct e
 	snprintf(t->path, sizeof(t->path), "%s", spec);
 	if (rc == RC_OK)
 		rc = open_file(t, options->run, e);
-	if (rc != RC_OK) {
+	if (rc != RC_OK)
 		(void)out_close(t, false, NULL);
-		*out = NULL;
-	}
+	else
+		*state = t;
 	return rc;
 }
 
 enum rc
-out_write(struct out *t, struct bytes data, struct err *e)
+out_write(void *state, struct iovec *pieces, size_t count, struct err *e)
 {
-	if (fwrite(data.data, 1, data.len, t->out) != data.len ||
-		(t->is_stdout && fflush(t->out) != 0))
-		return err_sys(
-			e, RC_IO, NULL, errno, "write %s", t->is_stdout ? "stdout" : t->path);
-	t->written += (int64_t)data.len;
+	struct out *t = state;
+	size_t first = 0;
+	while (first < count) {
+		size_t n = count - first < IOV_MAX ? count - first : IOV_MAX;
+		ssize_t written = writev(t->fd, pieces + first, (int)n);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return err_sys(e, RC_IO, NULL, errno, "write %s",
+				t->is_stdout ? "stdout" : t->path);
+		t->written += written;
+		size_t left = (size_t)written;
+		for (; first < count && left >= pieces[first].iov_len; first++)
+			left -= pieces[first].iov_len;
+		if (left > 0) {
+			pieces[first].iov_base = (unsigned char *)pieces[first].iov_base + left;
+			pieces[first].iov_len -= left;
+		}
+	}
 	if (!t->is_stdout && t->written - t->begun >= OUT_AHEAD_BYTES) {
-		/* Only a hint: the sync at the end counts. What is buffered here is not lost by it. */
-		(void)sync_file_range(fileno(t->out), t->begun, t->written - t->begun,
-			SYNC_FILE_RANGE_WRITE);
+		/* Only a hint: the sync at the end counts. */
+		(void)sync_file_range(
+			t->fd, t->begun, t->written - t->begun, SYNC_FILE_RANGE_WRITE);
 		t->begun = t->written;
 	}
 	return RC_OK;

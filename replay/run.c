@@ -49,6 +49,13 @@ run_look(struct run *run)
 	return poll(&p, 1, 0) > 0;
 }
 
+enum rc
+run_too_large(const struct event *ev, struct err *e)
+{
+	return err_set(e, RC_DENIED, "replay.refused",
+		"event %" PRIu64 " is too large for this form", ev->seq);
+}
+
 void
 run_count_event(struct run *run, const struct event *ev)
 {
@@ -185,6 +192,7 @@ prepare(struct run *run, struct err *e)
 		run->finder = replay_filter_finder(run->filter, run->reader);
 	run->batch = arena_new(RUN_BATCH_BYTES);
 	run->scratch = arena_new((size_t)256 * 1024);
+	run->text = buf_new(6 * LIMIT_RECORD_BYTES);
 	return RC_OK;
 }
 
@@ -195,6 +203,7 @@ clean_up(struct run *run)
 	replay_filter_free(run->filter);
 	arena_free(run->batch);
 	arena_free(run->scratch);
+	buf_free(&run->text);
 	free(run->own_window);
 }
 
@@ -270,7 +279,10 @@ send_one_by_one(struct run *run, struct err *e)
 	run->sent_before =
 		run->options->journal == NULL ? 0 : journal_state(run->options->journal)->sent;
 	run->pace = pace_new(run->options->rate, clock_monotonic_us());
-	rc = run_one_by_one(run, e);
+	/* What has to be counted or paced event by event is not worth several threads. */
+	const struct replay_options *o = run->options;
+	bool plain = run->kind->put != NULL && !o->only_failed && o->rate == 0 && o->limit == 0;
+	rc = plain ? run_file(run, e) : run_one_by_one(run, e);
 	/* A limit that was reached ends the selection; only what was cut off is thrown away. */
 	bool whole = rc == RC_OK && !run->result->interrupted;
 	bool kept = whole || run->kind->keeps(run->target);

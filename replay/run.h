@@ -2,6 +2,7 @@
 #ifndef REPLAY_RUN_H
 #define REPLAY_RUN_H
 
+#include "base/limits.h"
 #include "base/pace.h"
 #include "replay/journal.h"
 #include "replay/target.h"
@@ -27,6 +28,7 @@ struct run {
 	struct arena *batch, *scratch;
 	/* One at a time. */
 	void *target;
+	struct buf text;
 	struct pace pace;
 	const struct event *pending[RUN_SEND_EVENTS_MAX];
 	size_t pending_count, pending_bytes;
@@ -56,6 +58,9 @@ void run_progress(const struct run *run);
 /* Between two events: true when a stop was asked for. Reports progress unless that was a moment ago. */
 bool run_look(struct run *run);
 
+/* Sets *e: there is no room for what stands for the event. RC_DENIED (id replay.refused). */
+enum rc run_too_large(const struct event *ev, struct err *e);
+
 void run_count_event(struct run *run, const struct event *ev);
 
 /* From which number on events need a look, at or after *next, and how many to read: at most
@@ -66,6 +71,8 @@ uint64_t run_next(struct run *run, uint64_t next, size_t *count);
  * time, or several. Sets result->complete or ->interrupted. */
 enum rc run_one_by_one(struct run *run, struct err *e) MUST_CHECK;
 enum rc run_many(struct run *run, struct err *e) MUST_CHECK;
+/* For a file or stdout, as fast as the machine can; ends like run_one_by_one. */
+enum rc run_file(struct run *run, struct err *e) MUST_CHECK;
 /* For a target that tells later what it has stored; opens and closes it. */
 enum rc run_stream(struct run *run, struct err *e) MUST_CHECK;
 

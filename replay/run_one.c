@@ -8,6 +8,24 @@
 /* A target that takes several events at once gets no more than this in one piece. */
 #define SEND_BYTES_MAX ((size_t)1024 * 1024)
 
+static enum rc
+send_pending(struct run *run, size_t n, struct replay_answer *answer, struct err *e)
+{
+	const struct event *ev = run->pending[0];
+	struct replay_piece piece = { .at = 0 };
+	if (run->kind->put == NULL)
+		return run->kind->send(run->target, run->pending, n, answer, e);
+	buf_clear(&run->text);
+	arena_reset(run->scratch);
+	run->kind->put(run->target, ev, run->scratch, &run->text, &piece);
+	if (run->text.overflow)
+		return run_too_large(ev, e);
+	struct iovec pieces[] = { { run->text.data, piece.at },
+		{ (void *)(uintptr_t)piece.body.data, piece.body.len },
+		{ run->text.data + piece.at, run->text.len - piece.at } };
+	return run->kind->write(run->target, pieces, COUNT_OF(pieces), e);
+}
+
 /* Sends what is pending, again and again where that helps. RC_OK with result->interrupted: a stop
  * was asked for; what is pending was not sent. */
 static enum rc
@@ -30,7 +48,7 @@ flush(struct run *run, struct err *e)
 		return RC_OK;
 	for (;; attempt++) {
 		answer = (struct replay_answer){ .retry_after_s = -1 };
-		rc = run->kind->send(run->target, run->pending, n, &answer, e);
+		rc = send_pending(run, n, &answer, e);
 		if (rc != RC_AGAIN || attempt >= o->retries)
 			break;
 		result->interrupted = run_stopped_within_us(

@@ -2,6 +2,8 @@
 #ifndef REPLAY_TARGET_H
 #define REPLAY_TARGET_H
 
+#include <sys/uio.h>
+
 #include "store/store.h"
 
 /* A kind of target, which is a form and a way: one file replay/target_<name>.c with one constant,
@@ -26,6 +28,12 @@ struct replay_answer {
 	bool about_event;      /* with RC_AGAIN: another event may well be taken */
 };
 
+/* Where an event's body belongs, by reference, in the bytes that stand for the event. */
+struct replay_piece {
+	struct bytes body; /* empty: nowhere */
+	size_t at;         /* before this byte of the text */
+};
+
 struct replay_target_kind {
 	const char *name;
 	/* Whether spec names a place this kind can send to. The rows are asked in order. */
@@ -48,6 +56,13 @@ struct replay_target_kind {
 	 * there is no use in going on. *count is valid whatever is returned. */
 	enum rc (*publish)(void *state, const struct event *ev, struct err *e);
 	enum rc (*confirm)(void *state, bool all, size_t *count, struct err *e);
+	/* Both instead of send, for a target that is a row of bytes: put appends to text what stands for the
+	 * event, all but the body that *piece may name (given as none). Any thread, and several at once; it
+	 * may use scratch. text->overflow: the event is too large, others are not. write gets such bytes in the order of the log, one
+	 * call at a time, and may change the list. */
+	void (*put)(const void *state, const struct event *ev, struct arena *scratch, struct buf *text,
+		struct replay_piece *piece);
+	enum rc (*write)(void *state, struct iovec *pieces, size_t count, struct err *e);
 	/* Whether what was sent stays sent when the replay ends early. */
 	bool (*keeps)(const void *state);
 	/* Makes what was sent final when complete, else throws away what is not; frees state. */

@@ -17,7 +17,7 @@ enum mode { STRUCTURED, BINARY, BATCH, LINES };
 struct cloudevents {
 	enum mode mode;
 	struct post *post; /* NULL for LINES */
-	struct out *out;
+	void *out;         /* for LINES only */
 	struct jpath_set *paths;
 	size_t action;
 	struct arena *a;
@@ -79,25 +79,25 @@ utf8_or_mark(struct bytes text)
 }
 
 static struct attributes
-describe(const struct cloudevents *t, const struct event *ev)
+describe(const struct cloudevents *t, const struct event *ev, struct arena *a)
 {
 	struct attributes x = { .json = { NULL, 0 } };
 	struct jpath_doc *doc = NULL;
 	struct bytes json, action = { NULL, 0 }, event = utf8_or_mark(ev->event);
-	if (event_payload(ev, t->a, &json, NULL) == RC_OK &&
-		jpath_walk(t->paths, json, t->a, &doc, NULL) == RC_OK) {
+	if (event_payload(ev, a, &json, NULL) == RC_OK &&
+		jpath_walk(t->paths, json, a, &doc, NULL) == RC_OK) {
 		struct jpath_value v = jpath_get(doc, t->action, 0);
 		x.json = json;
 		if (v.type == JPATH_STRING)
-			action = jpath_text(v, t->a, NULL);
+			action = jpath_text(v, a, NULL);
 	}
-	x.id = arena_printf(t->a, "%" PRIu64, ev->seq);
-	x.source = arena_printf(t->a, "urn:hooklog:%s", t->log_id);
+	x.id = arena_printf(a, "%" PRIu64, ev->seq);
+	x.source = arena_printf(a, "urn:hooklog:%s", t->log_id);
 	/* GitHub's names are those of the CloudEvents adapter for GitHub. */
-	x.type = arena_printf(t->a, "%s%s.%s%s%s", bytes_is(ev->provider, "github") ? "com." : "",
-		arena_string(t->a, utf8_or_mark(ev->provider)),
-		event.len == 0 ? "event" : arena_string(t->a, event), action.len > 0 ? "." : "",
-		arena_string(t->a, action));
+	x.type = arena_printf(a, "%s%s.%s%s%s", bytes_is(ev->provider, "github") ? "com." : "",
+		arena_string(a, utf8_or_mark(ev->provider)),
+		event.len == 0 ? "event" : arena_string(a, event), action.len > 0 ? "." : "",
+		arena_string(a, action));
 	clock_format_us(ev->received_at_us, x.time);
 	return x;
 }
@@ -124,10 +124,9 @@ put_json_data(struct buf *out, struct bytes json)
 }
 
 static void
-put_event(struct cloudevents *t, const struct event *ev)
+put_event(const struct cloudevents *t, const struct event *ev, struct arena *a, struct buf *out)
 {
-	struct buf *out = &t->body;
-	struct attributes x = describe(t, ev);
+	struct attributes x = describe(t, ev, a);
 	buf_printf(out, "{\"specversion\":\"1.0\",\"id\":\"%s\",\"source\":\"%s\",\"time\":\"%s\"",
 		x.id, x.source, x.time);
 	put_member(out, "type", bytes_str(x.type));
@@ -169,7 +168,7 @@ send_binary(struct cloudevents *t, const struct event *const *events, struct pos
 	struct replay_answer *answer, struct err *e)
 {
 	const struct event *ev = events[0];
-	struct attributes x = describe(t, ev);
+	struct attributes x = describe(t, ev, t->a);
 	post_header(h, "Content-Type", ev->content_type);
 	post_header(h, "ce-specversion", bytes_str("1.0"));
 	post_header(h, "ce-id", bytes_str(x.id));
@@ -200,17 +199,13 @@ ce_send(void *state, const struct event *const *events, size_t count, struct rep
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0)
 			buf_put_char(&t->body, ',');
-		put_event(t, events[i]);
+		put_event(t, events[i], t->a, &t->body);
 	}
 	if (t->mode == BATCH)
 		buf_put_char(&t->body, ']');
-	if (t->mode == LINES)
-		buf_put_char(&t->body, '\n');
 	if (t->body.overflow)
 		return err_set(e, RC_DENIED, "replay.refused",
 			"event %" PRIu64 " is too large for one message", events[0]->seq);
-	if (t->mode == LINES)
-		return out_write(t->out, buf_bytes(&t->body), e);
 	post_header(&h, "Content-Type",
 		bytes_str(t->mode == BATCH ? "application/cloudevents-batch+json; charset=utf-8"
 					   : "application/cloudevents+json; charset=utf-8"));
@@ -225,10 +220,29 @@ ce_send(void *state, const struct event *const *events, size_t count, struct rep
 }
 
 static bool
-ce_keeps(const void *state)
+ce_keeps(const void *state UNUSED)
 {
-	const struct cloudevents *t = state;
-	return t->out == NULL || out_keeps(t->out);
+	return true;
+}
+
+static void
+lines_put(const void *state, const struct event *ev, struct arena *scratch, struct buf *text,
+	struct replay_piece *piece UNUSED)
+{
+	put_event(state, ev, scratch, text);
+	buf_put_char(text, '\n');
+}
+
+static enum rc
+lines_write(void *state, struct iovec *pieces, size_t count, struct err *e)
+{
+	return out_write(((struct cloudevents *)state)->out, pieces, count, e);
+}
+
+static bool
+lines_keeps(const void *state)
+{
+	return out_keeps(((const struct cloudevents *)state)->out);
 }
 
 static enum rc
@@ -267,5 +281,13 @@ const struct replay_target_kind replay_target_cloudevents_binary =
 	CLOUDEVENTS("cloudevents-binary", post_accepts, 1, true, open_binary);
 const struct replay_target_kind replay_target_cloudevents_batch =
 	CLOUDEVENTS("cloudevents-batch", post_accepts, BATCH_EVENTS, false, open_batch);
-const struct replay_target_kind replay_target_cloudevents_file =
-	CLOUDEVENTS("cloudevents", out_accepts, 1, false, open_lines);
+const struct replay_target_kind replay_target_cloudevents_file = {
+	.name = "cloudevents",
+	.accepts = out_accepts,
+	.batch_max = 1,
+	.open = open_lines,
+	.put = lines_put,
+	.write = lines_write,
+	.keeps = lines_keeps,
+	.close = ce_close,
+};

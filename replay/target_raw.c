@@ -5,40 +5,6 @@
 /* A file of HTTP requests, one behind the other as on a connection that is kept open: what was
  * received, without what is not ours to give again (post_may_send). */
 
-struct raw {
-	struct out *out;
-	struct buf message;
-};
-
-static enum rc
-raw_close(void *state, bool complete, struct err *e)
-{
-	struct raw *t = state;
-	enum rc rc = out_close(t->out, complete, e);
-	buf_free(&t->message);
-	free(t);
-	return rc;
-}
-
-static enum rc
-raw_open(void **state, const struct replay_target_options *options, struct err *e)
-{
-	struct raw *t = base_zalloc(sizeof(*t));
-	t->message = buf_new(LIMIT_RECORD_BYTES + LIMIT_ENVELOPE_BYTES);
-	enum rc rc = out_open(&t->out, options, e);
-	if (rc != RC_OK)
-		(void)raw_close(t, false, NULL);
-	else
-		*state = t;
-	return rc;
-}
-
-static bool
-raw_keeps(const void *state)
-{
-	return out_keeps(((const struct raw *)state)->out);
-}
-
 /* Whether a value can stand in a message without ending its line. */
 static bool
 fits(struct bytes value)
@@ -60,15 +26,11 @@ put_header(struct buf *out, struct bytes name, struct bytes value)
 	buf_put_str(out, "\r\n");
 }
 
-static enum rc
-raw_send(void *state, const struct event *const *events, size_t count UNUSED,
-	struct replay_answer *answer UNUSED, struct err *e)
+static void
+raw_put(const void *state UNUSED, const struct event *ev, struct arena *scratch UNUSED,
+	struct buf *out, struct replay_piece *piece)
 {
-	struct raw *t = state;
-	const struct event *ev = events[0];
-	struct buf *out = &t->message;
 	struct bytes host = event_header_value(ev, "Host");
-	buf_clear(out);
 	buf_put_bytes(out, ev->method.len > 0 && fits(ev->method) ? ev->method : bytes_str("POST"));
 	buf_put_char(out, ' ');
 	buf_put_bytes(out, ev->path.len > 0 && fits(ev->path) ? ev->path : bytes_str("/"));
@@ -85,18 +47,16 @@ raw_send(void *state, const struct event *const *events, size_t count UNUSED,
 		put_header(out, bytes_str("Content-Type"), ev->content_type);
 	buf_printf(out, "X-Hooklog-Replay: seq=%" PRIu64 "\r\nContent-Length: %zu\r\n\r\n", ev->seq,
 		ev->body.len);
-	buf_put_bytes(out, ev->body);
-	if (out->overflow)
-		return err_set(e, RC_INVALID, NULL, "event %" PRIu64 " is too large", ev->seq);
-	return out_write(t->out, buf_bytes(out), e);
+	*piece = (struct replay_piece){ .body = ev->body, .at = out->len };
 }
 
 const struct replay_target_kind replay_target_raw = {
 	.name = "http",
 	.accepts = out_accepts,
 	.batch_max = 1,
-	.open = raw_open,
-	.send = raw_send,
-	.keeps = raw_keeps,
-	.close = raw_close,
+	.open = out_open,
+	.put = raw_put,
+	.write = out_write,
+	.keeps = out_keeps,
+	.close = out_close,
 };

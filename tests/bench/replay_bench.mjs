@@ -4,7 +4,9 @@
 // after the receiver's answer a push subscription has delivered. Prints one line each.
 //
 //	replay_bench.mjs [EVENTS [CONNECTIONS [SECONDS]]]     needs HOOKLOG_BIN; method in docs/benchmarks.md
+import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
@@ -64,8 +66,10 @@ if (!isMainThread && workerData === 'clocked') {
 	server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));
 } else {
 	const { test, assert, program } = await import('../lib/harness.mjs');
-	const { exec, runOk, start, startIngest, tempDir } = await import('../lib/hooklog.mjs');
-	const EVENTS = Number(process.argv[2] ?? 50000);
+	const { bin, cleanEnv, exec, runOk, start, startIngest, tempDir } = await import('../lib/hooklog.mjs');
+	const { writeMixedEvents } = await import('../lib/mix.mjs');
+	const EVENTS = Number(process.argv[2] ?? 100000);
+	const ROUNDS = 5;
 	const CONNECTIONS = process.argv[3] ?? '16';
 	const SECONDS = Number(process.argv[4] ?? 20);
 
@@ -73,10 +77,10 @@ if (!isMainThread && workerData === 'clocked') {
 		const dir = tempDir(program, 'bench');
 		const data = path.join(dir, 'data');
 		const long = { timeoutMs: 900000 };
-		await runOk(['source', 'add', 'github', '--provider', 'github', '--data', data]);
-		const ingest = await startIngest(program, data);
-		await runOk(['simulate', '--data', data, '--url', `${ingest.url}/in/github`, '--count', String(EVENTS), '--concurrency', '8'], long);
-		await ingest.stop();
+		const filler = spawn(bin, ['log', 'import', '-', '--data', data], { env: cleanEnv(), stdio: ['pipe', 'ignore', 'inherit'] });
+		const filled = once(filler, 'exit');
+		await writeMixedEvents(filler.stdin, EVENTS, { whole: true });
+		assert.deepEqual(await filled, [0, null]);
 
 		const seconds = async (work) => {
 			const began = process.hrtime.bigint();
@@ -84,11 +88,22 @@ if (!isMainThread && workerData === 'clocked') {
 			return Number(process.hrtime.bigint() - began) / 1e9;
 		};
 		const file = path.join(dir, 'events.ndjson');
-		const ours = await seconds(() => runOk(['replay', '--data', data, '--target', file], long));
-		// Synced as well, as ours is.
-		const cat = await seconds(() => exec('/bin/sh', ['-c', 'cat "$0" >"$1" && sync "$1"', file, path.join(dir, 'copy')], long));
+		const copy = path.join(dir, 'copy');
+		const ours = [];
+		const cats = [];
+		for (let round = 0; round < ROUNDS; round++) {
+			fs.rmSync(file, { force: true });
+			fs.rmSync(copy, { force: true });
+			await exec('sync', [], long);
+			ours.push(EVENTS / await seconds(() => runOk(['replay', '--data', data, '--target', file], long)));
+			await exec('sync', [], long);
+			// Synced as well, as ours is.
+			cats.push(EVENTS / await seconds(() => exec('/bin/sh', ['-c', 'cat "$0" >"$1" && sync "$1"', file, copy], long)));
+		}
 		const { size } = fs.statSync(file);
-		t.note(`ndjson: ${Math.round(EVENTS / ours)} events/s, ${Math.round(size / ours / 1e6)} MB/s; cat ${Math.round(EVENTS / cat)} events/s; ratio ${(cat / ours).toFixed(3)}; ${Math.round(size / EVENTS)} bytes/event`);
+		const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+		const show = (values) => `${Math.round(median(values))} events/s (${Math.round(Math.min(...values))}-${Math.round(Math.max(...values))})`;
+		t.note(`ndjson: ${show(ours)}, ${Math.round(median(ours) * size / EVENTS / 1e6)} MB/s; cat ${show(cats)}; ratio ${(median(ours) / median(cats)).toFixed(3)}; ${Math.round(size / EVENTS)} bytes/event; medians of ${ROUNDS} rounds`);
 
 		const sink = new Worker(fileURLToPath(import.meta.url));
 		program.cleanup(() => sink.terminate());

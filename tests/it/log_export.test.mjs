@@ -86,7 +86,7 @@ test('wrong input is told, with its place; a cut archive makes no log', async (t
 	assert.equal((await run(['log', 'stat', '--data', none])).code, 3);
 	assert.deepEqual(fs.readdirSync(none).filter((name) => name.includes('tmp')), []);
 	const lines = (await log(dir, 'export')).split('\n');
-	lines[4] = lines[4].replace('"body":"', '"body":"x');
+	lines[4] = lines[4].replace('"body":{', '"body":{"x":1,');
 	const bad = await run(['log', 'import', '-', '--data', none, '--json'], { input: lines.join('\n') });
 	assert.equal(bad.code, 1);
 	assert.match(bad.stderr, /line 5: the body does not have the SHA-256/);

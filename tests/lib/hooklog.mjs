@@ -176,8 +176,14 @@ export function startUp(t, dataDir, { args = [], ...options } = {}) {
 }
 
 // The objects of NDJSON text.
+// The objects on these lines. An event's body comes as the text it was received as, whatever its form in the line.
 export function ndjson(text) {
-	return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line));
+	return text.split('\n').filter((line) => line !== '').map((line) => {
+		const object = JSON.parse(line);
+		if (object.body !== null && typeof object.body === 'object')
+			object.body = line.slice(line.indexOf(',"body":') + ',"body":'.length, -1);
+		return object;
+	});
 }
 
 // Calls probe until it gives something true, and gives that back.

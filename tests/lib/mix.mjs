@@ -57,15 +57,23 @@ export async function* mixedEvents({ lonely = false } = {}) {
 	}
 }
 
-// Writes `count` of them to a stream, as `hooklog log import` takes them, and ends it.
-export async function writeMixedEvents(out, count, options) {
+// What GitHub sends with each, as hooklog keeps it.
+function requestOf(event, delivery, body) {
+	const headers = { Host: 'hooks.example.com', 'User-Agent': 'GitHub-Hookshot/1a2b3c4', 'Content-Length': String(Buffer.byteLength(body)), Accept: '*/*', 'Content-Type': 'application/json', 'X-GitHub-Delivery': delivery, 'X-GitHub-Event': event, 'X-GitHub-Hook-ID': '1', 'X-GitHub-Hook-Installation-Target-ID': '186853002', 'X-GitHub-Hook-Installation-Target-Type': 'repository', 'X-Hub-Signature-256': 'redacted:3f2a9c11d0b4e5f6a7b8c9d0e1f2a3b4' };
+	return { verified: 'ok', scheme: 'hmac-sha256', key_id: 'github', method: 'POST', path: '/in/github', remote: '192.0.2.7:41234', headers: Object.entries(headers) };
+}
+
+// Writes `count` of them to a stream, as `hooklog log import` takes them, and ends it. With `whole` each has the rest of
+// its request, too.
+export async function writeMixedEvents(out, count, { whole = false, ...options } = {}) {
 	let seq = 0;
 	for await (const { event, body } of mixedEvents(options)) {
 		if (seq++ === count)
 			break;
+		const delivery = `72d3162e-cc78-11e3-81ab-${String(seq).padStart(12, '0')}`;
 		const line = JSON.stringify({
 			seq, received_at: new Date(1767225600000 + seq * 100).toISOString(), origin: 'webhook', source: 'github', provider: 'github', event,
-			delivery: `72d3162e-cc78-11e3-81ab-${String(seq).padStart(12, '0')}`, hook: '1', content_type: 'application/json', body,
+			delivery, hook: '1', content_type: 'application/json', ...(whole ? requestOf(event, delivery, body) : {}), body,
 		});
 		if (!out.write(`${line}\n`))
 			await once(out, 'drain');

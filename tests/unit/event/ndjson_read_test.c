@@ -29,7 +29,9 @@ bytes_come_back(void **state UNUSED)
 	for (size_t i = 0; i < sizeof every; i++)
 		every[i] = (unsigned char)i;
 	const struct bytes bodies[] = { RAW(""), RAW("{\"a\":\"\xc3\xa9\"}\n"), { every, 128 },
-		{ every, 256 }, RAW("\0\0\\u0000\0\"\\"), RAW("\\\\u0000\xf0\x9f\x98\x80") };
+		{ every, 256 }, RAW("\0\0\\u0000\0\"\\"), RAW("\\\\u0000\xf0\x9f\x98\x80"),
+		RAW("{\"a\":1,\"a\": 2.0e+400,\"e\":\"\\u00e9\\ud800\\/\"}"), RAW("[]"), RAW("{}\r"),
+		RAW(" {}"), RAW("{\n \"a\": 1\n}"), RAW("\"{}\""), RAW("\xef\xbb\xbf{}"), RAW("null") };
 	struct event_parser *p = event_parser_new();
 	struct arena *a = arena_new(4096);
 	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
@@ -94,6 +96,11 @@ little_is_enough_and_wrong_is_refused(void **state UNUSED)
 	assert_true(bytes_is(ev.body, "x"));
 	assert_int_equal(parse(p, a, "{\"source\":\"s\",\"body_base64\":\"/w==\"}", &ev), RC_OK);
 	assert_true(ev.body.len == 1 && ev.body.data[0] == 0xff);
+	/* As text, as lines were written before, and as itself. */
+	assert_int_equal(parse(p, a, "{\"source\":\"s\",\"body\":\"{\\\"a\\\": 1}\"}", &ev), RC_OK);
+	assert_true(bytes_is(ev.body, "{\"a\": 1}"));
+	assert_int_equal(parse(p, a, "{\"source\":\"s\",\"body\": {\"a\": 1} }", &ev), RC_OK);
+	assert_true(bytes_is(ev.body, "{\"a\": 1}"));
 	static const char *const wrong[] = {
 		"",
 		"[]",

@@ -74,6 +74,40 @@ test_line(void **state UNUSED)
 	buf_free(&out);
 }
 
+/* JSON that comes back byte for byte stands in the line as it is. */
+static void
+test_body_json(void **state UNUSED)
+{
+	const struct {
+		struct bytes body;
+		const char *want;
+	} cases[] = {
+		{ RAW("{\"a\":[1, 2.50],\"a\":\"\\ud800\"}"), "{\"a\":[1, 2.50],\"a\":\"\\ud800\"}" },
+		{ RAW("[]"), "[]" },
+		/* It would come back without its ends. */
+		{ RAW("[] "), "\"[] \"" },
+		{ RAW(" []"), "\" []\"" },
+		/* A string could be either. */
+		{ RAW("\"x\""), "\"\\\"x\\\"\"" },
+		{ RAW("{\n}"), "\"{\\n}\"" },
+		{ RAW("{\"a\":1,}"), "\"{\\\"a\\\":1,}\"" },
+		{ RAW("12"), "\"12\"" },
+	};
+	struct buf out = buf_new(LIMIT_TEXT_BYTES);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct event ev = sample();
+		ev.body = cases[i].body;
+		buf_clear(&out);
+		event_put_json(&out, &ev);
+		const char *body = strstr(buf_cstr(&out), ",\"body\":");
+		assert_non_null(body);
+		body += strlen(",\"body\":");
+		assert_int_equal(strlen(body), strlen(cases[i].want) + 1);
+		assert_memory_equal(body, cases[i].want, strlen(cases[i].want));
+	}
+	buf_free(&out);
+}
+
 static void
 test_flags(void **state UNUSED)
 {
@@ -171,6 +205,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_line),
+		cmocka_unit_test(test_body_json),
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_body_base64),
 		cmocka_unit_test(test_not_utf8),

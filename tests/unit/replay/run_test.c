@@ -111,6 +111,18 @@ store_read(struct store_reader *r, uint64_t seq, size_t max_count, size_t max_by
 	return RC_OK;
 }
 
+/* Several threads are for a log longer than this one. */
+enum rc
+store_reader_share(struct store_reader *other UNUSED, struct store_reader **r UNUSED, struct err *e)
+{
+	return err_set(e, RC_IO, NULL, "one reader only");
+}
+
+void
+store_reader_close(struct store_reader *r UNUSED)
+{
+}
+
 /* What the target answers: the next of the script, RC_OK after its end. */
 struct target {
 	struct replay_answer answers[16];
@@ -120,6 +132,8 @@ struct target {
 	int stop_at_call; /* makes stop_fd readable during that call; 0: never */
 	int stop_pipe[2];
 	bool closed, complete, forgets;
+	char rows[64];      /* what was written to "rows" */
+	uint64_t too_large; /* for "rows" */
 };
 static struct target target;
 
@@ -159,6 +173,25 @@ fake_close(void *state UNUSED, bool complete, struct err *e UNUSED)
 	return RC_OK;
 }
 
+static void
+fake_put(const void *state UNUSED, const struct event *ev, struct arena *scratch UNUSED,
+	struct buf *text, struct replay_piece *piece)
+{
+	buf_printf(text, "%" PRIu64 "(", ev->seq);
+	*piece = (struct replay_piece){ bytes_str("b"), text->len };
+	buf_put_str(text, ") ");
+	text->overflow = ev->seq == target.too_large;
+}
+
+static enum rc
+fake_write(void *state UNUSED, struct iovec *pieces, size_t count, struct err *e UNUSED)
+{
+	for (size_t i = 0; i < count; i++)
+		snprintf(target.rows + strlen(target.rows), sizeof target.rows - strlen(target.rows),
+			"%.*s", (int)pieces[i].iov_len, (const char *)pieces[i].iov_base);
+	return RC_OK;
+}
+
 enum rc
 replay_target_find(const char *spec, const char *format UNUSED,
 	const struct replay_target_kind **kind, struct err *e)
@@ -169,6 +202,17 @@ replay_target_find(const char *spec, const char *format UNUSED,
 		.send = fake_send,
 		.keeps = fake_keeps,
 		.close = fake_close };
+	static const struct replay_target_kind rows = { .name = "rows",
+		.batch_max = 1,
+		.open = fake_open,
+		.put = fake_put,
+		.write = fake_write,
+		.keeps = fake_keeps,
+		.close = fake_close };
+	if (strcmp(spec, "rows") == 0) {
+		*kind = &rows;
+		return RC_OK;
+	}
 	if (strcmp(spec, "fake") != 0)
 		return err_set(e, RC_INVALID, NULL, "no such target");
 	*kind = &fake;
@@ -480,7 +524,7 @@ stops_at_the_first_refusal(void **state)
 static void
 count_refusal(uint64_t seq, const struct err *why, void *context)
 {
-	assert_string_equal(why->text, "no");
+	assert_true(strcmp(why->text, "no") == 0 || strstr(why->text, "is too large") != NULL);
 	*(uint64_t *)context = *(uint64_t *)context * 100 + seq;
 }
 
@@ -593,6 +637,32 @@ a_stop_ends_the_wait_for_a_retry(void **state)
 	close(target.stop_pipe[1]);
 }
 
+/* By several threads or one after the other, as a limit demands. */
+static void
+what_is_too_large_for_a_file_is_refused_alone(void **state)
+{
+	for (uint64_t limit = 0; limit <= LOG_EVENTS; limit += LOG_EVENTS) {
+		struct replay_options o = options_new();
+		uint64_t refused = 0;
+		o.target = "rows";
+		o.limit = limit;
+		o.refused = count_refusal;
+		o.context = &refused;
+		target = (struct target){ .stop_pipe = { -1, -1 }, .too_large = 5 };
+		struct replay_result result = replay(*state, &o, RC_DENIED);
+		assert_string_equal(target.rows, "1(b) 2(b) 3(b) 4(b) ");
+		assert_true(result.sent == 4 && result.refused == 1 && result.next_seq == 5);
+		assert_true(target.closed && !target.complete);
+		o.keep_going = true;
+		target = (struct target){ .stop_pipe = { -1, -1 }, .too_large = 5 };
+		result = replay(*state, &o, RC_OK);
+		assert_string_equal(
+			target.rows, "1(b) 2(b) 3(b) 4(b) 6(b) 7(b) 8(b) 9(b) 10(b) ");
+		assert_true(result.sent == 9 && result.refused == 1 && refused == 5);
+		assert_true(target.complete && result.complete);
+	}
+}
+
 int
 main(void)
 {
@@ -610,6 +680,7 @@ main(void)
 		cmocka_unit_test_setup(keeps_going_when_told_to, set_up),
 		cmocka_unit_test_setup(a_loop_stops_even_who_keeps_going, set_up),
 		cmocka_unit_test_setup(limits, set_up),
+		cmocka_unit_test_setup(what_is_too_large_for_a_file_is_refused_alone, set_up),
 		cmocka_unit_test_setup(stops_after_the_event_in_flight_and_goes_on, set_up),
 		cmocka_unit_test_setup(what_a_target_forgets_was_not_sent, set_up),
 		cmocka_unit_test_setup(a_stop_ends_the_wait_for_a_retry, set_up),

@@ -249,7 +249,6 @@ static enum rc
 write_file(const struct folder *f, bool force, unsigned events, bool complete)
 {
 	struct replay_target_options o = { .spec = f->spec, .force = force };
-	struct replay_answer answer;
 	const struct replay_target_kind *kind;
 	void *state;
 	assert_int_equal(replay_target_find(f->spec, NULL, &kind, NULL), RC_OK);
@@ -259,9 +258,14 @@ write_file(const struct folder *f, bool force, unsigned events, bool complete)
 		return rc;
 	for (unsigned i = 0; i < events; i++) {
 		struct event ev = event_new();
-		const struct event *one = &ev;
+		struct buf text = buf_new(65536);
+		struct replay_piece piece = { .at = 0 };
 		ev.seq = i + 1;
-		assert_int_equal(kind->send(state, &one, 1, &answer, NULL), RC_OK);
+		kind->put(state, &ev, NULL, &text, &piece);
+		assert_int_equal(piece.body.len, 0); /* it has a line break */
+		struct iovec line = { text.data, text.len };
+		assert_int_equal(kind->write(state, &line, 1, NULL), RC_OK);
+		buf_free(&text);
 		assert_int_equal(fs_exists(f->path), force);
 	}
 	return kind->close(state, complete, NULL);

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "event/jpath_scan.h"
+
+/* A second, smaller walk beside jpath.c's: it only has to say yes or no, for every event that is
+ * written as a line. */
+
+/* Steps over a member's name and ':' to its value; NULL or the end when there is none. */
+static const unsigned char *
+name(struct jpath_scan *s, const unsigned char *p)
+{
+	bool escaped;
+	if (p == s->end || *p != '"')
+		return NULL;
+	p = jpath_string(s, p, &escaped);
+	if (p == NULL)
+		return NULL;
+	p = jpath_space(p, s->end);
+	return p == s->end || *p != ':' ? NULL : jpath_space(p + 1, s->end);
+}
+
+static const unsigned char *
+scalar(struct jpath_scan *s, const unsigned char *p)
+{
+	bool escaped;
+	switch (*p) {
+	case '"':
+		return jpath_string(s, p, &escaped);
+	case 't':
+		return jpath_word(s, p, "true");
+	case 'f':
+		return jpath_word(s, p, "false");
+	case 'n':
+		return jpath_word(s, p, "null");
+	default:
+		return *p == '-' || (*p >= '0' && *p <= '9') ? jpath_number(s, p) : NULL;
+	}
+}
+
+static bool
+is_document(struct jpath_scan *s, const unsigned char *p)
+{
+	unsigned char closers[JPATH_LINE_DEPTH];
+	size_t depth = 0;
+	for (;;) {
+		if (p == NULL || p == s->end)
+			return false;
+		if (*p == '{' || *p == '[') {
+			if (depth == JPATH_LINE_DEPTH)
+				return false;
+			closers[depth++] = *p == '{' ? '}' : ']';
+			p = jpath_space(p + 1, s->end);
+			if (p == s->end)
+				return false;
+			if (*p != closers[depth - 1]) {
+				if (closers[depth - 1] == '}')
+					p = name(s, p);
+				continue;
+			}
+		} else {
+			p = scalar(s, p);
+			if (p == NULL)
+				return false;
+		}
+		/* Behind a value: what ends here, up to the next value. */
+		while (depth > 0 && (p = jpath_space(p, s->end)) < s->end && *p == closers[depth - 1]) {
+			depth--;
+			p++;
+		}
+		if (depth == 0 || p == s->end)
+			return depth == 0 && p == s->end;
+		if (*p != ',')
+			return false;
+		p = jpath_space(p + 1, s->end);
+		if (closers[depth - 1] == '}')
+			p = name(s, p);
+	}
+}
+
+bool
+jpath_is_line(struct bytes json)
+{
+	struct jpath_scan s = { .end = json.data + json.len };
+	if (json.len < 2 || (json.data[0] != '{' && json.data[0] != '['))
+		return false;
+	/* The first that a document in several lines has is near its start. */
+	if (memchr(json.data, '\n', json.len) != NULL || memchr(json.data, '\r', json.len) != NULL)
+		return false;
+	return is_document(&s, json.data);
+}
