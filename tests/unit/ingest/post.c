@@ -165,6 +165,58 @@ flip_body(struct post *p)
 	p->body = whole;
 }
 
+#define FORGERIES 500
+
+/* right with its letters and digits replaced by others: what somebody could try who knows the form. */
+static char *
+forge(struct post *p, const char *right, size_t from)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *forged = arena_string(p->a, bytes_str(right));
+	unsigned char random[1024];
+	size_t len = strlen(forged);
+	assert_true(len <= sizeof random);
+	crypto_random(random, len);
+	for (size_t i = from; i < len; i++) {
+		if (strchr(digits, forged[i]) != NULL)
+			forged[i] = digits[random[i] % 16];
+	}
+	return forged;
+}
+
+/* How long what stands in front of the signature itself is: "sha256=", "v1,", "t=1614556800,v1=". */
+static size_t
+prefix_of(const char *right)
+{
+	const char *padding = right + strlen(right);
+	while (padding > right && padding[-1] == '=')
+		padding--;
+	size_t len = 0;
+	for (const char *at = right; at < padding; at++) {
+		if (*at == '=' || *at == ',')
+			len = (size_t)(at - right) + 1;
+	}
+	return len;
+}
+
+static void
+forgeries_must_fail(struct post *p, const char *name, const char *right)
+{
+	size_t prefix = prefix_of(right);
+	char *only = arena_string(p->a, bytes_str(right));
+	only[prefix] = '\0';
+	assert_int_equal(post_try_with(p, name, only), 401);
+	for (int i = 0; i < FORGERIES; i++) {
+		const char *forged = forge(p, right, prefix);
+		if (strcmp(forged, right) != 0 && post_try_with(p, name, forged) != 401)
+			fail_msg("%s: %s was taken for %s", name, forged, right);
+	}
+	/* Two that differ: neither counts, in either order. */
+	post_header_again(p, name, forge(p, right, prefix));
+	assert_int_equal(post_try(p), 401);
+	p->header_count--;
+}
+
 void
 post_must_fail(struct post *p, const char *name)
 {
@@ -193,5 +245,6 @@ post_must_fail(struct post *p, const char *name)
 	post_header_again(p, name, right);
 	assert_int_equal(post_try(p), 401);
 	p->header_count--;
+	forgeries_must_fail(p, name, right);
 	assert_int_equal(post_try(p), 0);
 }

@@ -51,7 +51,7 @@ void post_take_ping(struct post *p);
 
 /* The request is right as it is; refuses it with 401 after each bit of the body is flipped, each
  * character of the header changed to another one, the header cut by one, longer by one, empty,
- * missing and doubled. */
+ * missing and doubled, cut to its prefix, beside another one, and for 500 random signatures of the same form. */
 void post_must_fail(struct post *p, const char *signature_header);
 
 #endif
