@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/clock.h"
 #include "base/limits.h"
 #include "cli/cmd.h"
 #include "cli/commands.h"
 #include "cli/receiver_at.h"
-#include "ingest/sources.h"
+#include "cli/source_cmd.h"
 
 static void
 put_text_or_null(struct buf *out, const char *text)
@@ -19,13 +18,8 @@ static void
 put_source(struct buf *out, const struct source *source, bool json)
 {
 	if (json) {
-		buf_put_str(out, "{\"name\":");
-		buf_put_json(out, bytes_str(source->name));
-		buf_put_str(out, ",\"provider\":");
-		buf_put_json(out, bytes_str(source->provider->name));
-		buf_printf(out, ",\"path\":\"/in/%s\",\"signed\":%s,\"disabled\":%s,\"keys\":[",
-			source->name, source->allow_unsigned ? "false" : "true",
-			source->disabled ? "true" : "false");
+		source_cmd_put_json(out, source);
+		buf_put_str(out, ",\"keys\":[");
 		for (size_t i = 0; i < source->secret_count; i++) {
 			buf_printf(out, "%s{\"id\":\"%s\",\"secret_file\":", i == 0 ? "" : ",",
 				source->secrets[i].key_id);
@@ -51,17 +45,9 @@ run_list(const struct cli_call *call)
 	struct buf out = buf_new(LIMIT_TEXT_BYTES);
 	struct sources *sources = NULL;
 	struct config c;
-	struct err e = { 0 };
-	int code = EXIT_DONE;
-	if (config_load(&c, call, a, NULL, &e) != RC_OK) {
-		code = cmd_fail(&e);
+	int code = source_cmd_open(call, false, a, &c, &sources);
+	if (code != EXIT_DONE)
 		goto done;
-	}
-	if (sources_look(&sources, c.sources_dir, &e) != RC_OK) {
-		cmd_fail(&e);
-		code = EXIT_CONFIG;
-		goto done;
-	}
 	for (size_t i = 0; i < sources_count(sources); i++)
 		put_source(&out, sources_at(sources, i), call->json);
 	if (!cmd_print(&out))
@@ -108,7 +94,6 @@ run_add(const struct cli_call *call)
 	struct buf out = buf_new(LIMIT_TEXT_BYTES);
 	unsigned char secret[LIMIT_SECRET_BYTES];
 	const struct cli_value *provider = cli_option(call, "provider");
-	const struct cli_value *file = cli_option(call, "secret-file");
 	struct source_plan plan = {
 		.name = call->args[0],
 		.provider = provider->given ? provider->text : "github",
@@ -130,14 +115,9 @@ run_add(const struct cli_call *call)
 		code = EXIT_USAGE;
 		goto done;
 	}
-	if (file->given) {
-		size_t len = 0;
-		if (source_read_secret(file->text, secret, &len, &e) != RC_OK) {
-			code = cmd_fail(&e);
-			goto done;
-		}
-		plan.secret = (struct bytes){ secret, len };
-	}
+	code = source_cmd_secret(call, secret, &plan.secret);
+	if (code != EXIT_DONE)
+		goto done;
 	if (source_add(c.sources_dir, &plan, a, &secret_path, &e) != RC_OK) {
 		code = cmd_fail(&e);
 		/* Nothing about the log is in conflict: the name is taken. What is invalid stood on the
@@ -168,32 +148,6 @@ done:
 	return code;
 }
 
-static enum rc
-send_ping(const struct source *source, const struct receiver_at *at, struct arena *a,
-	struct http_response *response, struct err *e)
-{
-	const char *url = at->url;
-	struct provider_ping ping;
-	struct http_header headers[PROVIDER_PING_HEADERS];
-	struct http_client *client = NULL;
-	const struct http_options options = { .unix_socket = at->unix_socket, .pin = at->pin };
-	enum rc rc = source->provider->ping(
-		source->setup, source_signing_secret(source, clock_now_us()), a, &ping, e);
-	if (rc != RC_OK)
-		return rc;
-	if (ping.query.len > 0)
-		url = arena_printf(a, "%s%c%.*s", url, strchr(url, '?') == NULL ? '?' : '&',
-			(int)ping.query.len, (const char *)ping.query.data);
-	for (size_t i = 0; i < ping.header_count; i++)
-		headers[i] = (struct http_header){ ping.headers[i].name, ping.headers[i].value };
-	rc = http_client_new(&client, &options, e);
-	if (rc == RC_OK)
-		rc = http_request(
-			client, "POST", url, headers, ping.header_count, ping.body, response, e);
-	http_client_free(client);
-	return rc;
-}
-
 static int
 run_test(const struct cli_call *call)
 {
@@ -201,25 +155,15 @@ run_test(const struct cli_call *call)
 	struct sources *sources = NULL;
 	struct http_response response = { 0 };
 	const struct cli_value *url = cli_option(call, "url");
+	const struct source *source = NULL;
 	struct config c;
 	struct err e = { 0 };
-	int code = EXIT_DONE;
-	if (config_load(&c, call, a, NULL, &e) != RC_OK ||
-		sources_load(&sources, c.sources_dir, &e) != RC_OK) {
-		code = cmd_fail(&e);
+	int code = source_cmd_find(call, true, a, &c, &sources, &source);
+	if (code != EXIT_DONE)
 		goto done;
-	}
-	const struct source *source = sources_find(sources, bytes_str(call->args[0]));
-	if (source == NULL) {
-		err_set(&e, RC_NOTFOUND, NULL,
-			"there is no source %s in %s; `hooklog source list` shows them",
-			call->args[0], c.sources_dir);
-		code = cmd_fail(&e);
-		goto done;
-	}
 	struct receiver_at at = { .url = url->text };
 	if ((!url->given && receiver_at(&at, &c, NULL, source->name, a, &e) != RC_OK) ||
-		send_ping(source, &at, a, &response, &e) != RC_OK) {
+		receiver_ping(&at, source, a, &response, &e) != RC_OK) {
 		code = cmd_fail(&e);
 		goto done;
 	}

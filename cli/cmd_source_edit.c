@@ -3,21 +3,12 @@
 #include "base/limits.h"
 #include "cli/cmd.h"
 #include "cli/commands.h"
-#include "cli/config.h"
+#include "cli/source_cmd.h"
 #include "ingest/source_edit.h"
 
 /* The commands that show one source and change it. */
 
 #define SECOND_US 1000000
-
-static int
-fail(const struct err *e)
-{
-	int code = cmd_fail(e);
-	if (e->rc == RC_INVALID)
-		return EXIT_CONFIG;
-	return e->rc == RC_CONFLICT ? EXIT_FAILED : code;
-}
 
 /* ---- show ---- */
 
@@ -46,12 +37,7 @@ put_time(struct buf *out, int64_t at_us)
 static void
 put_json(struct buf *out, const struct source *s, int64_t now_us)
 {
-	buf_put_str(out, "{\"name\":");
-	buf_put_json(out, bytes_str(s->name));
-	buf_put_str(out, ",\"provider\":");
-	buf_put_json(out, bytes_str(s->provider->name));
-	buf_printf(out, ",\"path\":\"/in/%s\",\"signed\":%s,\"disabled\":%s", s->name,
-		s->allow_unsigned ? "false" : "true", s->disabled ? "true" : "false");
+	source_cmd_put_json(out, s);
 	buf_printf(out,
 		",\"body_bytes_max\":%" PRIu64 ",\"requests_per_second_max\":%" PRIu64
 		",\"in_flight_bytes_max\":%" PRIu64 ",\"keys\":[",
@@ -111,25 +97,11 @@ run_show(const struct cli_call *call)
 	struct arena *a = arena_new(4096);
 	struct buf out = buf_new(LIMIT_TEXT_BYTES);
 	struct sources *sources = NULL;
+	const struct source *source = NULL;
 	struct config c;
-	struct err e = { 0 };
-	int code = EXIT_DONE;
-	if (config_load(&c, call, a, NULL, &e) != RC_OK) {
-		code = cmd_fail(&e);
+	int code = source_cmd_find(call, false, a, &c, &sources, &source);
+	if (code != EXIT_DONE)
 		goto done;
-	}
-	if (sources_look(&sources, c.sources_dir, &e) != RC_OK) {
-		code = fail(&e);
-		goto done;
-	}
-	const struct source *source = sources_find(sources, bytes_str(call->args[0]));
-	if (source == NULL) {
-		err_set(&e, RC_NOTFOUND, NULL,
-			"there is no source %s in %s; `hooklog source list` shows them",
-			call->args[0], c.sources_dir);
-		code = cmd_fail(&e);
-		goto done;
-	}
 	(call->json ? put_json : put_text)(&out, source, clock_now_us());
 	if (!cmd_print(&out))
 		code = EXIT_FAILED;
@@ -189,7 +161,6 @@ run_rotate(const struct cli_call *call)
 	struct arena *a = arena_new(4096);
 	struct buf out = buf_new(LIMIT_TEXT_BYTES);
 	unsigned char secret[LIMIT_SECRET_BYTES];
-	const struct cli_value *file = cli_option(call, "secret-file");
 	const struct cli_value *keep = cli_option(call, "keep");
 	struct source_rotation rotation = { .now_us = clock_now_us() };
 	const char *path = NULL;
@@ -205,16 +176,11 @@ run_rotate(const struct cli_call *call)
 		code = EXIT_USAGE;
 		goto done;
 	}
-	if (file->given) {
-		size_t len = 0;
-		if (source_read_secret(file->text, secret, &len, &e) != RC_OK) {
-			code = cmd_fail(&e);
-			goto done;
-		}
-		rotation.secret = (struct bytes){ secret, len };
-	}
+	code = source_cmd_secret(call, secret, &rotation.secret);
+	if (code != EXIT_DONE)
+		goto done;
 	if (source_rotate(c.sources_dir, call->args[0], &rotation, a, &path, &e) != RC_OK) {
-		code = fail(&e);
+		code = source_cmd_fail(&e);
 		goto done;
 	}
 	put_rotated(&out, call->args[0], path, rotation.keep_us, rotation.now_us, call->json);
@@ -241,7 +207,7 @@ set_disabled(const struct cli_call *call, bool disabled)
 		code = cmd_fail(&e);
 	else if (source_set_disabled(c.sources_dir, call->args[0], disabled, a, &changed, &e) !=
 		 RC_OK)
-		code = fail(&e);
+		code = source_cmd_fail(&e);
 	else
 		fprintf(stderr, "hooklog: source %s %s %s\n", call->args[0],
 			changed ? "is now" : "was already", disabled ? "disabled" : "enabled");
@@ -277,7 +243,7 @@ run_remove(const struct cli_call *call)
 	}
 	if (source_files(c.sources_dir, call->args[0], a, &files, &count, &e) != RC_OK ||
 		(yes && source_remove(c.sources_dir, call->args[0], a, &e) != RC_OK)) {
-		code = fail(&e);
+		code = source_cmd_fail(&e);
 		goto done;
 	}
 	for (size_t i = 0; i < count; i++)

@@ -14,7 +14,6 @@
 #include "cli/commands.h"
 #include "cli/receiver_at.h"
 #include "cli/services.h"
-#include "ingest/sources.h"
 #include "pg/cluster.h"
 #include "pg/pg.h"
 
@@ -169,31 +168,6 @@ ensure_source(struct up *up, struct err *e)
 	return rc;
 }
 
-static enum rc
-send_ping(struct up *up, const struct source *source, const struct receiver_at *at,
-	struct http_response *answer, struct err *e)
-{
-	struct provider_ping ping;
-	const struct http_options options = { .user_agent = "hooklog-up",
-		.unix_socket = at->unix_socket,
-		.pin = at->pin };
-	struct http_header headers[PROVIDER_PING_HEADERS];
-	struct http_client *client = NULL;
-	enum rc rc = source->provider->ping(source->setup, source_signing_secret(source, clock_now_us()),
-		up->a, &ping, e);
-	if (rc != RC_OK)
-		return rc;
-	for (size_t i = 0; i < ping.header_count; i++)
-		headers[i] = (struct http_header){ ping.headers[i].name, ping.headers[i].value };
-	rc = http_client_new(&client, &options, e);
-	if (rc == RC_OK)
-		rc = http_request(client, "POST", at->url, headers, ping.header_count, ping.body, answer, e);
-	http_client_free(client);
-	if (rc == RC_OK && answer->status != 202)
-		rc = err_set(e, RC_IO, "ingest.source", "the ping was answered with status %d", answer->status);
-	return rc;
-}
-
 /* Waits until the tables show event 1. */
 static enum rc
 wait_projected(struct up *up, struct err *e)
@@ -236,7 +210,9 @@ prove(struct up *up, struct err *e)
 	if (rc != RC_OK)
 		goto done;
 	printf("first start: sending one signed ping to %s\n", at.url);
-	rc = send_ping(up, source, &at, &answer, e);
+	rc = receiver_ping(&at, source, up->a, &answer, e);
+	if (rc == RC_OK && answer.status != 202)
+		rc = err_set(e, RC_IO, "ingest.source", "the ping was answered with status %d", answer.status);
 	if (rc != RC_OK)
 		goto done;
 	printf("          answer %d %.*s\n", answer.status, (int)strcspn(buf_cstr(&answer.body), "\n"),

@@ -2,6 +2,7 @@
 #include "cli/receiver_at.h"
 
 #include "base/certificate.h"
+#include "base/clock.h"
 
 static const char unix_prefix[] = "unix:";
 
@@ -50,4 +51,30 @@ receiver_at(struct receiver_at *at, const struct config *c, const char *listenin
 	if (strcmp(scheme, "http") == 0)
 		return RC_OK;
 	return pin_of(c->ingest_tls_certificate_file, a, &at->pin, e);
+}
+
+enum rc
+receiver_ping(const struct receiver_at *at, const struct source *source, struct arena *a,
+	struct http_response *answer, struct err *e)
+{
+	const char *url = at->url;
+	struct provider_ping ping;
+	struct http_header headers[PROVIDER_PING_HEADERS];
+	struct http_client *client = NULL;
+	const struct http_options options = { .unix_socket = at->unix_socket, .pin = at->pin };
+	enum rc rc = source->provider->ping(
+		source->setup, source_signing_secret(source, clock_now_us()), a, &ping, e);
+	if (rc != RC_OK)
+		return rc;
+	if (ping.query.len > 0)
+		url = arena_printf(a, "%s%c%.*s", url, strchr(url, '?') == NULL ? '?' : '&',
+			(int)ping.query.len, (const char *)ping.query.data);
+	for (size_t i = 0; i < ping.header_count; i++)
+		headers[i] = (struct http_header){ ping.headers[i].name, ping.headers[i].value };
+	rc = http_client_new(&client, &options, e);
+	if (rc == RC_OK)
+		rc = http_request(
+			client, "POST", url, headers, ping.header_count, ping.body, answer, e);
+	http_client_free(client);
+	return rc;
 }

@@ -4,6 +4,7 @@
 
 #include "cli/config.h"
 #include "http/http.h"
+#include "ingest/sources.h"
 
 /* How commands on the same machine reach the receiver of the same configuration. */
 struct receiver_at {
@@ -19,5 +20,10 @@ struct receiver_at {
  * (ingest.tls). */
 enum rc receiver_at(struct receiver_at *at, const struct config *c, const char *listening,
 	const char *source, struct arena *a, struct err *e) MUST_CHECK;
+
+/* Sends the ping of the source's provider there, signed with the secret that is valid now. *answer as for
+ * http_request, whose errors these are. RC_INVALID also: the secret can only check. */
+enum rc receiver_ping(const struct receiver_at *at, const struct source *source, struct arena *a,
+	struct http_response *answer, struct err *e) MUST_CHECK;
 
 #endif
