@@ -84,13 +84,15 @@ read_chain(struct certificate *c, const char *path, X509 **leaf, const char *id,
 		else
 			X509_free(x);
 	}
-	/* The end of the file is an error of its own kind; any other is a certificate that cannot be read. */
+	/* The end of the file is an error of its own kind; any other is a certificate that cannot
+	 * be read. */
 	bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
 	ERR_clear_error();
 	BIO_free(text);
 	if (*leaf == NULL)
 		return err_set(e, RC_INVALID, id,
-			"%s has no certificate in PEM, which begins with a line BEGIN CERTIFICATE", path);
+			"%s has no certificate in PEM, which begins with a line BEGIN CERTIFICATE",
+			path);
 	if (!at_end)
 		return err_set(e, RC_INVALID, id, "%s has a certificate that cannot be read", path);
 	take_name(c, *leaf);
@@ -104,7 +106,8 @@ read_key(const struct certificate *c, const char *path, const char *chain_file, 
 {
 	if (strstr(c->key, "ENCRYPTED") != NULL)
 		return err_set(e, RC_INVALID, id,
-			"the key in %s is encrypted, and nobody can be asked for its passphrase; write it "
+			"the key in %s is encrypted, and nobody can be asked for its passphrase; "
+			"write it "
 			"without one: openssl pkey -in %s -out <new file>",
 			path, path);
 	BIO *text = BIO_new_mem_buf(c->key, -1);
@@ -113,13 +116,14 @@ read_key(const struct certificate *c, const char *path, const char *chain_file, 
 	enum rc rc = RC_OK;
 	if (key == NULL)
 		rc = err_set(e, RC_INVALID, id, "%s has no private key in PEM", path);
-	else if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA &&
-		EVP_PKEY_get_bits(key) < RSA_BITS_MIN)
-		rc = err_set(e, RC_INVALID, id, "the RSA key in %s has %d bits; at least %d are needed",
-			path, EVP_PKEY_get_bits(key), RSA_BITS_MIN);
+	else if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && EVP_PKEY_get_bits(key) < RSA_BITS_MIN)
+		rc = err_set(e, RC_INVALID, id,
+			"the RSA key in %s has %d bits; at least %d are needed", path,
+			EVP_PKEY_get_bits(key), RSA_BITS_MIN);
 	else if (X509_check_private_key(leaf, key) != 1)
 		rc = err_set(e, RC_INVALID, id,
-			"the key in %s is not that of the first certificate in %s; the server's own "
+			"the key in %s is not that of the first certificate in %s; the server's "
+			"own "
 			"certificate comes first, those that issued it behind",
 			path, chain_file);
 	ERR_clear_error();

@@ -38,8 +38,8 @@ check_file(int fd, const char *path, enum secret_access access, const char *id, 
 	if ((st.st_mode & forbidden) != 0)
 		return err_set(e, RC_INVALID, id,
 			"%s can be read by others (mode %03o); run: chmod %s %s", path,
-			(unsigned)st.st_mode & 0777u,
-			access == SECRET_OWNER_ONLY ? "600" : "o-rwx", path);
+			(unsigned)st.st_mode & 0777u, access == SECRET_OWNER_ONLY ? "600" : "o-rwx",
+			path);
 	if (st.st_uid != geteuid() && st.st_uid != 0)
 		return err_set(e, RC_INVALID, id,
 			"%s belongs to another user (%u), who can change it; run: chown %u %s",
@@ -48,8 +48,7 @@ check_file(int fd, const char *path, enum secret_access access, const char *id, 
 }
 
 enum rc
-secret_open(
-	int *fd, const char *path, enum secret_access access, const char *id, struct err *e)
+secret_open(int *fd, const char *path, enum secret_access access, const char *id, struct err *e)
 {
 	protect_process();
 	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

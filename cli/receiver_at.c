@@ -22,7 +22,8 @@ pin_of(const char *file, struct arena *a, const char **pin, struct err *e)
 	return RC_OK;
 }
 
-/* The address that is called; one that means all can be listened on and not be called everywhere. */
+/* The address that is called; one that means all can be listened on and not be called everywhere.
+ */
 static const char *
 callable(const char *listening, struct arena *a)
 {

@@ -42,8 +42,8 @@ source_cmd_find(const struct cli_call *call, bool strict, struct arena *a, struc
 }
 
 int
-source_cmd_secret(const struct cli_call *call, unsigned char into[LIMIT_SECRET_BYTES],
-	struct bytes *secret)
+source_cmd_secret(
+	const struct cli_call *call, unsigned char into[LIMIT_SECRET_BYTES], struct bytes *secret)
 {
 	const struct cli_value *file = cli_option(call, "secret-file");
 	struct err e = { 0 };

@@ -1,197 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <pthread.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/crypto.h"
 #include "base/fs.h"
-#include "ingest/ring.h"
-
-/* The file, in the byte order of the machine it never leaves:
- *
- *	0        4096                    first          next            size
- *	| header | newer records | free  | oldest records | ... | filler  |
- *
- * Records lie one behind the other and never wrap: one that does not fit at the end is written at
- *the start, with a filler where it would have been. The header is written before anything is
- * overwritten, and after a record is complete, so a killed writer leaves a ring that can be read.
-*/
-
-#define RING_ID "ingest.quarantine"
-#define AREA_AT ((uint64_t)4096)
-#define CHECK_BYTES 8
-#define RECORD_MAGIC ((uint64_t)0x64726f6365526b48)
-#define FILLER_MAGIC ((uint64_t)0x72656c6c69466b48)
-
-struct header {
-	char magic[8];
-	uint64_t size, first, next, count, next_id;
-	unsigned char check[CHECK_BYTES];
-};
-
-struct record {
-	uint64_t magic, id, bytes;
-	int64_t at_us;
-	uint64_t state, seq;
-	unsigned char check[CHECK_BYTES]; /* over id, bytes, at_us and the data */
-};
-
-struct ring {
-	int fd;
-	uint64_t size;
-	pthread_mutex_t lock; /* the file's lock is the process's */
-	char path[PATH_MAX];
-};
-
-static const char header_magic[8] = "hkring1";
-
-static uint64_t
-record_size(uint64_t bytes)
-{
-	return (sizeof(struct record) + bytes + 7) & ~(uint64_t)7;
-}
+#include "ingest/ring_file.h"
 
 static enum rc
-damaged(const struct ring *r, struct err *e)
+evict(struct ring *r, struct ring_header *h, struct err *e)
 {
-	return err_set(e, RC_CORRUPT, RING_ID, "%s is damaged; remove it and restart the receiver",
-		r->path);
-}
-
-static enum rc
-read_at(struct ring *r, void *out, size_t len, uint64_t at, struct err *e)
-{
-	unsigned char *p = out;
-	while (len > 0) {
-		ssize_t n = pread(r->fd, p, len, (off_t)at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(e, RC_IO, RING_ID, errno, "read %s", r->path);
-		if (n == 0)
-			return damaged(r, e);
-		p += n;
-		len -= (size_t)n;
-		at += (uint64_t)n;
-	}
-	return RC_OK;
-}
-
-static enum rc
-write_at(struct ring *r, const void *data, size_t len, uint64_t at, struct err *e)
-{
-	const unsigned char *p = data;
-	while (len > 0) {
-		ssize_t n = pwrite(r->fd, p, len, (off_t)at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(e, errno == ENOSPC ? RC_FULL : RC_IO, RING_ID, errno,
-				"write %s", r->path);
-		p += n;
-		len -= (size_t)n;
-		at += (uint64_t)n;
-	}
-	return RC_OK;
-}
-
-static void
-check_of(const struct bytes *parts, size_t count, unsigned char out[CHECK_BYTES])
-{
-	unsigned char hash[SHA256_BYTES];
-	crypto_sha256_parts(parts, count, hash);
-	memcpy(out, hash, CHECK_BYTES);
-}
-
-static void
-header_check(const struct header *h, unsigned char out[CHECK_BYTES])
-{
-	const struct bytes part = { (const unsigned char *)h, offsetof(struct header, check) };
-	check_of(&part, 1, out);
-}
-
-static void
-record_check(const struct record *rec, struct bytes data, unsigned char out[CHECK_BYTES])
-{
-	const struct bytes parts[] = {
-		{ (const unsigned char *)&rec->id, sizeof rec->id },
-		{ (const unsigned char *)&rec->at_us, sizeof rec->at_us },
-		data,
-	};
-	check_of(parts, COUNT_OF(parts), out);
-}
-
-static enum rc
-read_header(struct ring *r, struct header *h, struct err *e)
-{
-	unsigned char check[CHECK_BYTES];
-	enum rc rc = read_at(r, h, sizeof *h, 0, e);
-	if (rc != RC_OK)
-		return rc;
-	header_check(h, check);
-	if (memcmp(h->magic, header_magic, sizeof header_magic) != 0 ||
-		memcmp(check, h->check, sizeof check) != 0 || h->size < RING_SIZE_MIN ||
-		h->first < AREA_AT || h->first > h->size || h->next < AREA_AT || h->next > h->size)
-		return damaged(r, e);
-	return RC_OK;
-}
-
-static enum rc
-write_header(struct ring *r, struct header *h, struct err *e)
-{
-	header_check(h, h->check);
-	return write_at(r, h, sizeof *h, 0, e);
-}
-
-/* The record at *at, or the one at the start when there is none any more before the end. */
-static enum rc
-record_at(struct ring *r, uint64_t *at, struct record *rec, struct err *e)
-{
-	for (int wraps = 0; wraps < 2; wraps++) {
-		uint64_t magic = 0;
-		enum rc rc = RC_OK;
-		if (r->size - *at >= sizeof *rec)
-			rc = read_at(r, &magic, sizeof magic, *at, e);
-		if (rc != RC_OK)
-			return rc;
-		if (magic == RECORD_MAGIC)
-			break;
-		*at = AREA_AT;
-	}
-	enum rc rc = read_at(r, rec, sizeof *rec, *at, e);
-	if (rc != RC_OK)
-		return rc;
-	if (rec->magic != RECORD_MAGIC || rec->bytes > r->size ||
-		record_size(rec->bytes) > r->size - *at)
-		return damaged(r, e);
-	return RC_OK;
-}
-
-static enum rc
-evict(struct ring *r, struct header *h, struct err *e)
-{
-	struct record rec;
+	struct ring_record rec;
 	uint64_t at = h->first;
-	enum rc rc = record_at(r, &at, &rec, e);
+	enum rc rc = ring_record_at(r, &at, &rec, e);
 	if (rc != RC_OK)
 		return rc;
-	h->first = at + record_size(rec.bytes);
+	h->first = at + ring_record_size(rec.bytes);
 	if (--h->count == 0) {
-		h->first = AREA_AT;
-		h->next = AREA_AT;
-	} else if ((rc = record_at(r, &h->first, &rec, e)) != RC_OK) {
+		h->first = RING_AREA_AT;
+		h->next = RING_AREA_AT;
+	} else if ((rc = ring_record_at(r, &h->first, &rec, e)) != RC_OK) {
 		return rc;
 	}
-	return write_header(r, h, e);
+	return ring_write_header(r, h, e);
 }
 
 /* Makes room for size bytes in one piece at h->next. */
 static enum rc
-make_room(struct ring *r, struct header *h, uint64_t size, struct err *e)
+make_room(struct ring *r, struct ring_header *h, uint64_t size, struct err *e)
 {
 	enum rc rc = RC_OK;
 	while (rc == RC_OK) {
@@ -200,14 +37,14 @@ make_room(struct ring *r, struct header *h, uint64_t size, struct err *e)
 			if (h->size - h->next >= size)
 				return RC_OK;
 			if (h->count == 0) {
-				h->first = AREA_AT;
-				h->next = AREA_AT;
+				h->first = RING_AREA_AT;
+				h->next = RING_AREA_AT;
 				continue;
 			}
-			const uint64_t filler = FILLER_MAGIC;
+			const uint64_t filler = RING_FILLER_MAGIC;
 			if (h->size - h->next >= sizeof filler)
-				rc = write_at(r, &filler, sizeof filler, h->next, e);
-			h->next = AREA_AT;
+				rc = ring_write_at(r, &filler, sizeof filler, h->next, e);
+			h->next = RING_AREA_AT;
 		} else if (!full && h->first - h->next >= size) {
 			return RC_OK;
 		} else {
@@ -235,46 +72,46 @@ unlock(struct ring *r)
 size_t
 ring_data_max(const struct ring *r)
 {
-	return (size_t)((r->size - AREA_AT) / 4 - sizeof(struct record) - 8);
+	return (size_t)((r->size - RING_AREA_AT) / 4 - sizeof(struct ring_record) - 8);
 }
 
 /* Under the lock. id 0: the next one. */
 static enum rc
-add(struct ring *r, struct record *rec, struct bytes data, struct err *e)
+add(struct ring *r, struct ring_record *rec, struct bytes data, struct err *e)
 {
-	struct header h;
+	struct ring_header h;
 	if (data.len > ring_data_max(r))
 		return err_set(
 			e, RC_INVALID, RING_ID, "%zu bytes do not fit into %s", data.len, r->path);
-	enum rc rc = read_header(r, &h, e);
+	enum rc rc = ring_read_header(r, &h, e);
 	if (rc == RC_OK)
-		rc = make_room(r, &h, record_size(data.len), e);
+		rc = make_room(r, &h, ring_record_size(data.len), e);
 	/* What is about to be overwritten is no longer part of the ring. */
 	if (rc == RC_OK)
-		rc = write_header(r, &h, e);
+		rc = ring_write_header(r, &h, e);
 	if (rc != RC_OK)
 		return rc;
 	if (rec->id == 0)
 		rec->id = h.next_id;
 	h.next_id = rec->id + 1;
-	rec->magic = RECORD_MAGIC;
+	rec->magic = RING_RECORD_MAGIC;
 	rec->bytes = data.len;
-	record_check(rec, data, rec->check);
-	rc = write_at(r, rec, sizeof *rec, h.next, e);
+	ring_record_check(rec, data, rec->check);
+	rc = ring_write_at(r, rec, sizeof *rec, h.next, e);
 	if (rc == RC_OK)
-		rc = write_at(r, data.data, data.len, h.next + sizeof *rec, e);
+		rc = ring_write_at(r, data.data, data.len, h.next + sizeof *rec, e);
 	if (rc != RC_OK)
 		return rc;
 	if (h.count++ == 0)
 		h.first = h.next;
-	h.next += record_size(data.len);
-	return write_header(r, &h, e);
+	h.next += ring_record_size(data.len);
+	return ring_write_header(r, &h, e);
 }
 
 enum rc
 ring_add(struct ring *r, int64_t at_us, struct bytes data, uint64_t *id, struct err *e)
 {
-	struct record rec = { .at_us = at_us, .state = RING_WAITING };
+	struct ring_record rec = { .at_us = at_us, .state = RING_WAITING };
 	lock(r);
 	enum rc rc = add(r, &rec, data, e);
 	unlock(r);
@@ -283,7 +120,7 @@ ring_add(struct ring *r, int64_t at_us, struct bytes data, uint64_t *id, struct 
 }
 
 static struct ring_entry
-entry_of(const struct record *rec)
+entry_of(const struct ring_record *rec)
 {
 	return (struct ring_entry){ .id = rec->id,
 		.at_us = rec->at_us,
@@ -296,20 +133,20 @@ enum rc
 ring_list(struct ring *r, struct arena *a, const struct ring_entry **entries, size_t *count,
 	struct err *e)
 {
-	struct header h;
-	struct record rec;
+	struct ring_header h;
+	struct ring_record rec;
 	*count = 0;
 	lock(r);
-	enum rc rc = read_header(r, &h, e);
+	enum rc rc = ring_read_header(r, &h, e);
 	if (rc == RC_OK && h.count > h.size / sizeof rec)
-		rc = damaged(r, e);
+		rc = ring_damaged(r, e);
 	if (rc == RC_OK) {
 		struct ring_entry *list = arena_alloc(a, ((size_t)h.count + 1) * sizeof *list);
 		uint64_t at = h.first;
 		for (; rc == RC_OK && *count < h.count; *count += rc == RC_OK) {
-			rc = record_at(r, &at, &rec, e);
+			rc = ring_record_at(r, &at, &rec, e);
 			list[*count] = entry_of(&rec);
-			at += record_size(rec.bytes);
+			at += ring_record_size(rec.bytes);
 		}
 		*entries = list;
 	}
@@ -319,16 +156,16 @@ ring_list(struct ring *r, struct arena *a, const struct ring_entry **entries, si
 
 /* Under the lock: where the record is. */
 static enum rc
-find(struct ring *r, uint64_t id, struct record *rec, uint64_t *at, struct err *e)
+find(struct ring *r, uint64_t id, struct ring_record *rec, uint64_t *at, struct err *e)
 {
-	struct header h;
-	enum rc rc = read_header(r, &h, e);
+	struct ring_header h;
+	enum rc rc = ring_read_header(r, &h, e);
 	*at = h.first;
 	for (uint64_t i = 0; rc == RC_OK && i < h.count; i++) {
-		rc = record_at(r, at, rec, e);
+		rc = ring_record_at(r, at, rec, e);
 		if (rc == RC_OK && rec->id == id)
 			return RC_OK;
-		*at += record_size(rec->bytes);
+		*at += ring_record_size(rec->bytes);
 	}
 	if (rc != RC_OK)
 		return rc;
@@ -343,22 +180,22 @@ enum rc
 ring_read(struct ring *r, uint64_t id, struct arena *a, struct ring_entry *entry,
 	struct bytes *data, struct err *e)
 {
-	struct record rec;
-	unsigned char check[CHECK_BYTES];
+	struct ring_record rec;
+	unsigned char check[RING_CHECK_BYTES];
 	uint64_t at = 0;
 	lock(r);
 	enum rc rc = find(r, id, &rec, &at, e);
 	if (rc == RC_OK) {
 		unsigned char *bytes = arena_alloc(a, (size_t)rec.bytes + 1);
-		rc = read_at(r, bytes, (size_t)rec.bytes, at + sizeof rec, e);
+		rc = ring_read_at(r, bytes, (size_t)rec.bytes, at + sizeof rec, e);
 		*data = (struct bytes){ bytes, (size_t)rec.bytes };
 	}
 	unlock(r);
 	if (rc != RC_OK)
 		return rc;
-	record_check(&rec, *data, check);
+	ring_record_check(&rec, *data, check);
 	if (memcmp(check, rec.check, sizeof check) != 0)
-		return damaged(r, e);
+		return ring_damaged(r, e);
 	*entry = entry_of(&rec);
 	return RC_OK;
 }
@@ -366,14 +203,14 @@ ring_read(struct ring *r, uint64_t id, struct arena *a, struct ring_entry *entry
 enum rc
 ring_mark(struct ring *r, uint64_t id, enum ring_state state, uint64_t seq, struct err *e)
 {
-	struct record rec;
+	struct ring_record rec;
 	uint64_t at = 0;
 	lock(r);
 	enum rc rc = find(r, id, &rec, &at, e);
 	rec.state = state;
 	rec.seq = seq;
 	if (rc == RC_OK)
-		rc = write_at(r, &rec, sizeof rec, at, e);
+		rc = ring_write_at(r, &rec, sizeof rec, at, e);
 	unlock(r);
 	return rc;
 }
@@ -413,8 +250,10 @@ ring_remake(struct ring **out, const char *path, uint64_t size, struct err *e)
 {
 	char beside[PATH_MAX];
 	struct ring *r = NULL;
-	struct header h = { .size = size, .first = AREA_AT, .next = AREA_AT, .next_id = 1 };
-	memcpy(h.magic, header_magic, sizeof h.magic);
+	struct ring_header h = {
+		.size = size, .first = RING_AREA_AT, .next = RING_AREA_AT, .next_id = 1
+	};
+	memcpy(h.magic, ring_magic, sizeof h.magic);
 	if (size < RING_SIZE_MIN ||
 		(size_t)snprintf(beside, sizeof beside, "%s.new", path) >= sizeof beside)
 		return err_set(e, RC_INVALID, RING_ID, "%s: at least %" PRIu64 " bytes", path,
@@ -429,7 +268,7 @@ ring_remake(struct ring **out, const char *path, uint64_t size, struct err *e)
 		rc = err_sys(e, failed == ENOSPC ? RC_FULL : RC_IO, RING_ID, failed,
 			"make %s with %" PRIu64 " bytes", beside, size);
 	if (rc == RC_OK)
-		rc = write_header(r, &h, e);
+		rc = ring_write_header(r, &h, e);
 	if (rc == RC_OK && rename(beside, path) != 0)
 		rc = err_sys(e, RC_IO, RING_ID, errno, "rename %s", beside);
 	if (rc == RC_OK) {
@@ -460,7 +299,7 @@ resize(struct ring **r, uint64_t size, struct err *e)
 		rc = ring_read(old, entries[i].id, each, &entry, &data, e);
 		if (rc != RC_OK || data.len > ring_data_max(fresh))
 			continue;
-		struct record rec = {
+		struct ring_record rec = {
 			.id = entry.id, .at_us = entry.at_us, .state = entry.state, .seq = entry.seq
 		};
 		rc = add(fresh, &rec, data, e);
@@ -480,14 +319,14 @@ enum rc
 ring_open(struct ring **out, const char *path, uint64_t size, struct err *e)
 {
 	struct ring *r = NULL;
-	struct header h;
+	struct ring_header h;
 	if (size > 0 && !fs_exists(path))
 		return ring_remake(out, path, size, e);
 	enum rc rc = open_file(&r, path, 0, e);
 	if (rc != RC_OK)
 		return rc;
 	lock(r);
-	rc = read_header(r, &h, e);
+	rc = ring_read_header(r, &h, e);
 	unlock(r);
 	if (rc == RC_OK) {
 		r->size = h.size;

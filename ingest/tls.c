@@ -54,7 +54,8 @@ tls_new(struct tls **out, const char *certificate_file, const char *key_file, st
 {
 	if (certificate_file[0] == '\0' || key_file[0] == '\0')
 		return err_set(e, RC_INVALID, TLS_ID,
-			"ingest.tls_certificate_file and ingest.tls_key_file are set both or neither");
+			"ingest.tls_certificate_file and ingest.tls_key_file are set both or "
+			"neither");
 	if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
 		return err_set(e, RC_INVALID, TLS_ID,
 			"the libmicrohttpd of this system was built without TLS; unset "
@@ -167,9 +168,9 @@ warn_of_end(struct tls *tls, int64_t now_s)
 	tls->warned_s = now_s;
 	LOG_WARN(EXPIRY_ID, F_S("name", c->name), F_S("file", tls->certificate_file),
 		F_I("left_s", c->not_after_s - now_s),
-		F_S("error", early ? "the certificate is not valid yet"
-				   : now_s >= c->not_after_s ? "the certificate has expired"
-							     : "the certificate expires soon"));
+		F_S("error", early                     ? "the certificate is not valid yet"
+			     : now_s >= c->not_after_s ? "the certificate has expired"
+						       : "the certificate expires soon"));
 }
 
 void
