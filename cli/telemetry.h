@@ -14,7 +14,7 @@ struct telemetry {
 /* Appends the metrics of the log and of the subscriptions. context is a struct telemetry. */
 void telemetry_collect(struct buf *out, void *context);
 
-/* Appends a line for the disk; false: there is so little room that events will soon be refused. */
+/* Appends lines for disk and map; false: there is so little room that events will soon be refused. */
 bool telemetry_ready(struct buf *out, void *context);
 
 #endif

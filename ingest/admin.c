@@ -11,6 +11,8 @@
 #define ADMIN_CONNECTIONS_MAX 32u
 #define ADMIN_IDLE_S 10u
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define OPENMETRICS "application/openmetrics-text"
+#define OPENMETRICS_TYPE OPENMETRICS "; version=1.0.0; charset=utf-8"
 
 struct admin {
 	struct ingest *in;
@@ -223,6 +225,44 @@ answer_ready(struct admin *a, struct MHD_Connection *connection, bool verbose)
 	return answer(connection, ready ? 200 : 503, "text/plain; charset=utf-8", &text);
 }
 
+/* The same in OpenMetrics: a counter's family is named without _total, and the end is marked. */
+static void
+put_openmetrics(struct buf *out, struct bytes text)
+{
+	static const char total[] = "_total";
+	while (text.len > 0) {
+		const unsigned char *end = memchr(text.data, '\n', text.len);
+		size_t len = end == NULL ? text.len : (size_t)(end - text.data) + 1;
+		const unsigned char *suffix =
+			text.data[0] == '#' ? memmem(text.data, len, "_total ", 7) : NULL;
+		if (suffix != NULL) {
+			size_t head = (size_t)(suffix - text.data), rest = head + sizeof total - 1;
+			buf_put(out, text.data, head);
+			buf_put(out, text.data + rest, len - rest);
+		} else {
+			buf_put(out, text.data, len);
+		}
+		text = (struct bytes){ text.data + len, text.len - len };
+	}
+	buf_put_str(out, "# EOF\n");
+}
+
+static enum MHD_Result
+answer_metrics(struct admin *a, struct MHD_Connection *connection)
+{
+	struct buf text = buf_new(LIMIT_TEXT_BYTES), open = buf_new(LIMIT_TEXT_BYTES);
+	const char *accept =
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
+	admin_put_metrics(&text, a->in);
+	if (a->collect != NULL)
+		a->collect(&text, a->context);
+	if (accept == NULL || strstr(accept, OPENMETRICS) == NULL)
+		return answer(connection, 200, METRICS_TYPE, &text);
+	put_openmetrics(&open, buf_bytes(&text));
+	buf_free(&text);
+	return answer(connection, 200, OPENMETRICS_TYPE, &open);
+}
+
 static enum MHD_Result
 on_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
 	const char *version UNUSED, const char *data UNUSED, size_t *data_bytes, void **context)
@@ -241,12 +281,8 @@ on_request(void *cls, struct MHD_Connection *connection, const char *url, const 
 		buf_put_str(&text, "only GET\n");
 		return answer(connection, 405, "text/plain; charset=utf-8", &text);
 	}
-	if (strcmp(url, "/metrics") == 0) {
-		admin_put_metrics(&text, a->in);
-		if (a->collect != NULL)
-			a->collect(&text, a->context);
-		return answer(connection, 200, METRICS_TYPE, &text);
-	}
+	if (strcmp(url, "/metrics") == 0)
+		return answer_metrics(a, connection);
 	if (strcmp(url, "/readyz") == 0)
 		return answer_ready(a, connection,
 			MHD_lookup_connection_value_n(connection, MHD_GET_ARGUMENT_KIND, "verbose",

@@ -210,6 +210,17 @@ answer_batch(struct request *r)
 	return queued;
 }
 
+/* What was sent is not in it but for its names, which log_line escapes. */
+static void
+log_stored(const struct request *r)
+{
+	const struct provider_claims *claims = &r->delivery.content.claims;
+	LOG_DEBUG("ingest.stored", F_S("source", r->source->name), F_U("seq", r->result.seq),
+		F_U("duplicate", r->result.duplicate), F_U("events", r->event_count),
+		F_B("event", claims->event), F_B("delivery", claims->delivery),
+		F_U("bytes", r->body_bytes), F_I("us", clock_monotonic_us() - r->start_us));
+}
+
 enum MHD_Result
 request_conclude(struct request *r)
 {
@@ -223,6 +234,7 @@ request_conclude(struct request *r)
 	const struct provider_content *content = &r->delivery.content;
 	if (result->rc != RC_OK)
 		return refuse_store(r, result->rc, &result->err);
+	log_stored(r);
 	if (content->is_batch)
 		return answer_batch(r);
 	char body[96], seq[24];

@@ -119,11 +119,12 @@ static void
 log_refusal(struct request *r, const struct refusal *no)
 {
 	/* Anyone may ask for paths that do not exist; that is no news. */
-	if (no->status == 404 || no->status == 405 ||
-		!rate_take(&r->in->refusals, "ingest.refused"))
+	enum log_level level = no->status == 404 || no->status == 405 ? LOG_LEVEL_DEBUG
+								      : LOG_LEVEL_WARN;
+	if (level == LOG_LEVEL_WARN && !rate_take(&r->in->refusals, "ingest.refused"))
 		return;
 	const char *source = r->source == NULL ? "" : r->source->name;
-	LOG_WARN(no->id, F_U("status", no->status), F_S("source", source),
+	LOG_AT(level, no->id, F_U("status", no->status), F_S("source", source),
 		F_B("delivery", r->delivery.claims.delivery), F_S("error", no->error));
 }
 

@@ -97,5 +97,7 @@ store_stats(struct store_reader *r, struct store_stats *st, struct err *e)
 	st->readers = now.readers;
 	st->oldest_reader_txns = now.oldest_txns;
 	st->oldest_reader_pid = now.oldest_pid;
+	st->map_bytes = now.map_bytes;
+	st->map_used_bytes = now.map_used_bytes;
 	return RC_OK;
 }

@@ -75,6 +75,21 @@ struct store_result store_append(struct store *s, const struct event *ev);
  * RC_IO or RC_CORRUPT: the writer stopped for good and *e says why. Any thread, cheap. */
 enum rc store_health(struct store *s, struct err *e) MUST_CHECK;
 
+#define STORE_COMMIT_BUCKETS 14
+
+/* Upper bounds of the buckets below, in microseconds. */
+extern const int64_t store_commit_bounds_us[STORE_COMMIT_BUCKETS];
+
+/* The commits since the writer started. */
+struct store_commits {
+	uint64_t events;  /* in all of them */
+	uint64_t time_us; /* that all of them took, the sync included */
+	uint64_t buckets[STORE_COMMIT_BUCKETS + 1]; /* how many took so long; the last one: longer */
+};
+
+/* Any thread, cheap. */
+void store_commits(const struct store *s, struct store_commits *out);
+
 /* ---- reading ---- */
 
 /* Opens an existing log for reading. Owned by the caller. LMDB forbids that one process opens a file
@@ -183,6 +198,7 @@ struct store_stats {
 	uint64_t readers;            /* read transactions running in the open segment, in any process */
 	uint64_t oldest_reader_txns; /* commits since the oldest of them began */
 	int64_t oldest_reader_pid;   /* 0: none runs */
+	uint64_t map_bytes, map_used_bytes; /* of the open segment: what it may grow to, and has */
 	uint64_t free_bytes;         /* on the log's disk */
 	/* From the writer, some seconds old: */
 	int64_t written_at_us;       /* when; 0: no writer runs */

@@ -66,7 +66,11 @@ watch_now(MDB_env *env, struct watch_now *n)
 	struct look *l = base_zalloc(sizeof *l);
 	MDB_envinfo info;
 	*n = (struct watch_now){ 0 };
+	MDB_stat stat;
 	mdb_env_info(env, &info);
+	mdb_env_stat(env, &stat);
+	n->map_bytes = info.me_mapsize;
+	n->map_used_bytes = (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize;
 	mdb_reader_list(env, take_line, l);
 	n->readers = l->count;
 	for (size_t i = 0; i < l->count; i++) {

@@ -32,6 +32,7 @@ struct watch_now {
 	uint64_t readers;     /* transactions running */
 	uint64_t oldest_txns; /* commits since the oldest of them began */
 	int64_t oldest_pid;
+	uint64_t map_bytes, map_used_bytes;
 };
 
 /* What the table says at this moment; any process. */

@@ -559,7 +559,10 @@ writer_thread(void *context)
 		}
 		int64_t from_us = clock_monotonic_us();
 		enum rc rc = commit(s, &c, &e);
-		note_tempo(s, &c, clock_monotonic_us() - from_us);
+		int64_t took_us = clock_monotonic_us() - from_us;
+		note_tempo(s, &c, took_us);
+		if (rc == RC_OK)
+			commits_note(&s->commits, c.count, took_us);
 		finish(s, &c, rc, &e);
 		s->answered_at_us = clock_monotonic_us();
 	}

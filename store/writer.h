@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "store/commits.h"
 #include "store/index.h"
 #include "store/keeper.h"
 #include "store/trainer.h"
@@ -72,6 +73,7 @@ struct store {
 	struct arena *scratch;
 	struct index *index;
 	struct door *door;
+	struct commits commits;
 };
 
 /* The writer thread's body: s->queue to disk until s->closing and the queue is empty. */

@@ -368,6 +368,20 @@ test('a log line cannot be forged by a sender', async (t) => {
 	assert.doesNotMatch(receiver.stderr, /[^\n\x20-\x7e]/);
 });
 
+test('each request has a line with one id, from debug on', async (t) => {
+	const dir = await makeSources(t, tempDir(t, 'ingest'));
+	const receiver = await startIngest(t, dir, { env: { HOOKLOG_LOG_LEVEL: 'debug' } });
+	assert.equal((await send(receiver.port, request(BODY, { delivery: 'one' }))).status, 202);
+	assert.equal((await send(receiver.port, request(BODY, { delivery: 'one' }))).status, 202);
+	assert.equal((await send(receiver.port, request(BODY, { secret: 'some other secret' }))).status, 401);
+	assert.equal((await send(receiver.port, 'GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n')).status, 404);
+	await receiver.stop();
+	const lines = receiver.stderr.split('\n').map((line) => /^\S+ (\w+) (ingest\.(?:stored|signature|not-found)) ?(.*)$/.exec(line)).filter(Boolean);
+	assert.deepEqual(lines.map(([, level, id]) => `${level} ${id}`), ['debug ingest.stored', 'debug ingest.stored', 'warn ingest.signature', 'debug ingest.not-found']);
+	assert.match(lines[0][3], /^source=\S+ seq=1 duplicate=0 events=1 event=\S+ delivery=one bytes=\d+ us=\d+$/);
+	assert.match(lines[1][3], / seq=1 duplicate=1 /);
+});
+
 test('a full disk is 503 and heals by itself', async (t) => {
 	const mount = tempDir(t, 'ingest-full');
 	if ((await exec('unshare', ['-m', 'mount', '-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', mount])).code !== 0)

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test, assert } from '../lib/harness.mjs';
 import { debianProgram } from '../lib/debian.mjs';
-import { exec, run, runOk, startIngest, tempDir } from '../lib/hooklog.mjs';
+import { cleanEnv, exec, run, runOk, startIngest, tempDir } from '../lib/hooklog.mjs';
 
 const SECRET = 'a secret of sufficient length';
 
@@ -124,13 +124,32 @@ test('promtool finds nothing to complain about', async (t) => {
 	await receiver.stop();
 });
 
+test('who asks for OpenMetrics gets it', async (t) => {
+	const { file, env } = await debianProgram(t, 'usr/bin/promtool', ['prometheus']);
+	const receiver = await start(t);
+	await post(receiver, '{}');
+	const { type, text } = await receiver.get('/metrics', { headers: { Accept: 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5' } });
+	assert.equal(type, 'application/openmetrics-text; version=1.0.0; charset=utf-8');
+	assert.match(text, /\n# EOF\n$/);
+	assert.match(text, /^# TYPE hooklog_ingest_requests counter$/m);
+	assert.match(text, /^hooklog_ingest_requests_total\{source="gh",[^}]*outcome="stored"\} 1$/m);
+	assert.match(text, /^hooklog_log_commit_seconds_count [1-9]/m);
+	// promtool's own reader of OpenMetrics, which wants a time with each sample.
+	const timed = text.replace(/^([^#\n]\S*(?:\{[^}]*\})? \S+)$/gm, '$1 1700000000');
+	const dir = tempDir(t, 'openmetrics');
+	fs.writeFileSync(path.join(dir, 'all'), timed);
+	const result = await exec(file, ['tsdb', 'create-blocks-from', 'openmetrics', path.join(dir, 'all'), path.join(dir, 'blocks')], { env: { ...cleanEnv(), ...env } });
+	assert.equal(result.code, 0, result.stderr + result.stdout);
+	await receiver.stop();
+});
+
 test('health tells what is wrong, on its own listener', async (t) => {
 	const receiver = await start(t);
 	assert.deepEqual(await receiver.get('/livez'), { status: 200, type: 'text/plain; charset=utf-8', text: 'live\n' });
 	assert.equal((await receiver.get('/readyz')).text, 'ready\n');
 	const { status, text } = await receiver.get('/readyz?verbose');
 	assert.equal(status, 200);
-	for (const line of [/^\[\+\] log: takes events$/m, /^\[\+\] disk: \d+ MiB free$/m, /^\[\+\] sources: 1$/m, /^ready$/m])
+	for (const line of [/^\[\+\] log: takes events$/m, /^\[\+\] disk: \d+ MiB free$/m, /^\[\+\] map: \d+ MiB used, \d+ MiB left$/m, /^\[\+\] sources: 1$/m, /^ready$/m])
 		assert.match(text, line);
 	assert.equal((await receiver.get('/')).status, 404);
 	assert.equal((await receiver.get('/metrics', { method: 'POST', body: 'x' })).status, 405);
@@ -145,7 +164,7 @@ test('a log that takes nothing is seen in readiness', async (t) => {
 	const dir = tempDir(t, 'metrics-full');
 	if ((await exec('unshare', ['-m', 'mount', '-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', dir])).code !== 0)
 		t.skip('unshare -m or mounting is not allowed here');
-	const { bin, cleanEnv } = await import('../lib/hooklog.mjs');
+	const { bin } = await import('../lib/hooklog.mjs');
 	const script = 'mount -t tmpfs -o size=24m tmpfs "$1" && exec "$2" ingest --data "$1"';
 	const child = spawn('unshare', ['-m', 'sh', '-c', script, 'sh', dir, bin],
 		{ env: cleanEnv({ HOOKLOG_INGEST_LISTEN: '127.0.0.1:0', HOOKLOG_ADMIN_LISTEN: '127.0.0.1:0' }), stdio: ['ignore', 'ignore', 'pipe'] });
