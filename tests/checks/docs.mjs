@@ -128,6 +128,30 @@ export function links(tree) {
 	return [...new Set(problems)];
 }
 
+// A page per provider, click by click, that ends with how to see that it works.
+export function providerPages(tree) {
+	const problems = [];
+	const table = read(tree, 'ingest/provider_table.h');
+	for (const name of files(tree, /^ingest\/provider\/.*\.c$/).map((file) => path.basename(file, '.c'))) {
+		if (!table.includes(`X(${name})`))
+			continue; // a part of one
+		const page = `docs/providers/${name.replaceAll('_', '-')}.md`;
+		if (!fs.existsSync(path.join(tree, page))) {
+			problems.push(`${page} is missing`);
+			continue;
+		}
+		const text = read(tree, page);
+		const sections = [...text.matchAll(/^## (.*)$/gm)].map((m) => m[1]);
+		if (!sections.some((section) => section.startsWith('Set up')))
+			problems.push(`${page}: no section "Set up"`);
+		if (sections.at(-1) !== 'See that it works' || !text.slice(text.lastIndexOf('\n## ')).includes('hooklog source test'))
+			problems.push(`${page}: does not end with "See that it works" and \`hooklog source test\``);
+		if (!/^1\. /m.test(text) || !/\/in\//.test(text))
+			problems.push(`${page}: no numbered steps, or no URL to give the sender`);
+	}
+	return problems;
+}
+
 export function decisions(tree) {
 	const problems = [];
 	for (const name of files(tree, /^docs\/adr\/\d.*\.md$/)) {
@@ -141,7 +165,7 @@ export function decisions(tree) {
 	return problems;
 }
 
-for (const [name, check] of [['every error has its runbook', runbooks], ['links lead somewhere', links], ['decisions have their sections', decisions]]) {
+for (const [name, check] of [['every error has its runbook', runbooks], ['links lead somewhere', links], ['every provider has a page, step by step', providerPages], ['decisions have their sections', decisions]]) {
 	test(name, () => {
 		const problems = check(root);
 		assert.equal(problems.length, 0, lines(problems));
@@ -175,5 +199,12 @@ test('what is wrong in pages is found', (t) => {
 		assert.ok(pages.some((p) => p.includes(text)), `${text}${lines(pages)}`);
 	assert.equal(pages.length, 8, lines(pages));
 	assert.deepEqual(links(tree), ['README.md: none.md does not exist', 'README.md: #nowhere has no such heading', 'base/a.c mentions docs/none.md, which does not exist']);
+	const providers = madeUpTree(t, {
+		'ingest/provider_table.h': 'X(good) \\\nX(bad) X(none)\n',
+		...Object.fromEntries(['good', 'bad', 'none', 'good_part'].map((name) => [`ingest/provider/${name}.c`, 'int x;\n'])),
+		'docs/providers/good.md': '# Good\n\n## Set up\n\n1. URL `https://x/in/good`\n\n## See that it works\n\n`hooklog source test good`\n',
+		'docs/providers/bad.md': '# Bad\n\n## See that it works\n\n## Set up\n\ntext\n',
+	});
+	assert.deepEqual(providerPages(providers).map((problem) => problem.slice(0, 40)), ['docs/providers/bad.md: does not end with', 'docs/providers/bad.md: no numbered steps', 'docs/providers/none.md is missing']);
 	assert.deepEqual(decisions(tree), ['docs/adr/0001-x.md: no section "Enforced by"']);
 });
