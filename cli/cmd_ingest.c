@@ -36,7 +36,7 @@ receive(const struct config *c, struct store *store, int stop_fd, int hangup_fd)
 	struct err e = { 0 };
 	struct arena *a = arena_new(256);
 	int code = EXIT_DONE;
-	enum rc rc = services_start_ingest(c, store, a, &in, &e);
+	enum rc rc = services_start_ingest(c, store, NULL, a, &in, &e);
 	if (rc != RC_OK) {
 		code = cmd_fail(&e);
 		code = rc == RC_INVALID ? EXIT_CONFIG : code;

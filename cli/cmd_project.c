@@ -5,6 +5,7 @@
 #include "cli/cmd.h"
 #include "cli/cmd_project.h"
 #include "cli/commands.h"
+#include "cli/project_listen.h"
 
 enum rc
 project_open(struct project_context *c, const struct cli_call *call, bool stoppable, struct err *e)
@@ -38,10 +39,19 @@ run_run(const struct cli_call *call)
 {
 	struct project_context c;
 	struct err e;
+	struct projector_figures figures = { 0 };
+	struct project_listen listen = { 0 };
+	const struct cli_value *to = cli_option(call, "to");
 	enum rc rc = project_open(&c, call, true, &e);
-	c.options.stop_seq = cli_option(call, "to")->u64;
+	c.options.stop_seq = to->u64;
+	c.options.figures = &figures;
+	if (rc == RC_OK && to->given && to->u64 == 0)
+		rc = err_set(&e, RC_INVALID, NULL, "--to 0: there is no event 0; leave --to away to go on for ever");
+	if (rc == RC_OK)
+		rc = project_listen_start(&listen, c.config.projector_listen, &figures, c.reader, &e);
 	if (rc == RC_OK)
 		rc = projector_run(&c.options, &e);
+	project_listen_stop(&listen);
 	project_close(&c);
 	return rc == RC_OK ? EXIT_DONE : cmd_fail(&e);
 }
@@ -157,52 +167,6 @@ run_status(const struct cli_call *call)
 	return printed ? EXIT_DONE : EXIT_FAILED;
 }
 
-struct parked_list {
-	struct buf out;
-	bool json;
-};
-
-static void
-put_parked(uint64_t seq, const char *sqlstate, const char *reason, const char *parked_at, int64_t tries,
-	void *context)
-{
-	struct parked_list *list = context;
-	if (!list->json) {
-		buf_printf(&list->out, "%-10" PRIu64 " %s %-6s %s\n", seq, parked_at,
-			sqlstate[0] == '\0' ? "-" : sqlstate, reason);
-		return;
-	}
-	buf_printf(&list->out, "{\"seq\":%" PRIu64 ",\"parked_at\":\"%s\",\"tries\":%" PRId64
-			       ",\"sqlstate\":\"%s\",\"reason\":",
-		seq, parked_at, tries, sqlstate);
-	buf_put_json(&list->out, bytes_str(reason));
-	buf_put_str(&list->out, "}\n");
-}
-
-static int
-run_parked(const struct cli_call *call)
-{
-	const struct cli_value *retry = cli_option(call, "retry"), *drop = cli_option(call, "drop");
-	struct parked_list list = { .out = buf_new(LIMIT_TEXT_BYTES), .json = call->json };
-	struct project_context c;
-	struct err e;
-	enum rc rc = project_open(&c, call, false, &e);
-	if (rc == RC_OK && retry->given && drop->given)
-		rc = err_set(&e, RC_INVALID, NULL, "--retry and --drop exclude each other");
-	else if (rc == RC_OK && retry->given)
-		rc = projector_parked_retry(&c.options, retry->u64, &e);
-	else if (rc == RC_OK && drop->given)
-		rc = projector_parked_drop(&c.options, drop->u64, &e);
-	else if (rc == RC_OK)
-		rc = projector_parked_list(&c.options, put_parked, &list, &e);
-	project_close(&c);
-	int code = rc == RC_OK ? EXIT_DONE : cmd_fail(&e);
-	if (rc == RC_OK && !cmd_print(&list.out))
-		code = EXIT_FAILED;
-	buf_free(&list.out);
-	return code;
-}
-
 static const struct cli_option run_options[] = {
 	{ "to", CLI_U64, "SEQ", "stop once this event is in the tables" },
 };
@@ -237,20 +201,4 @@ const struct cli_command cmd_project_status = {
 		   "second and when it will be there. \"needs rebuild\": the projection files are not those the tables\n"
 		   "were made from.\n",
 	.run = run_status,
-};
-
-static const struct cli_option parked_options[] = {
-	{ "retry", CLI_U64, "SEQ", "project this event again" },
-	{ "drop", CLI_U64, "SEQ", "take this event off the list; the log keeps it" },
-};
-
-const struct cli_command cmd_project_parked = {
-	.name = "project parked",
-	.args_help = "",
-	.summary = "List, retry or drop events that could not be projected.",
-	.details = "Without an option: one line per parked event with its reason. Look at one with\n"
-		   "`hooklog log show SEQ`.\n",
-	.options = parked_options,
-	.option_count = COUNT_OF(parked_options),
-	.run = run_parked,
 };

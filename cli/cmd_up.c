@@ -30,6 +30,7 @@ struct up {
 	int projector_stop_fd;
 	struct store_reader *reader; /* of the projector's thread */
 	struct projector_options projector_options;
+	struct projector_figures figures;
 	pthread_t subscriptions; /* serves them with a reader of its own */
 	bool subscriptions_started;
 	struct store_reader *subscriptions_reader;
@@ -97,6 +98,7 @@ start_projector(struct up *up, struct err *e)
 		return err_sys(e, RC_IO, NULL, errno, "make an eventfd");
 	up->projector_options = services_projector(&up->config, up->reader, up->a);
 	up->projector_options.stop_fd = up->projector_stop_fd;
+	up->projector_options.figures = &up->figures;
 	int failed = pthread_create(&up->projector, NULL, project, up);
 	if (failed != 0)
 		return err_sys(e, RC_IO, NULL, failed, "start the projector's thread");
@@ -330,7 +332,7 @@ start(struct up *up, const struct cli_call *call, struct err *e)
 	if (rc == RC_OK)
 		rc = ensure_source(up, e);
 	if (rc == RC_OK)
-		rc = services_start_ingest(&up->config, up->store, up->a, &up->ingest, e);
+		rc = services_start_ingest(&up->config, up->store, &up->figures, up->a, &up->ingest, e);
 	if (rc == RC_OK)
 		rc = start_projector(up, e);
 	if (rc == RC_OK)

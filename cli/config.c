@@ -81,6 +81,9 @@ const struct cfg_key config_keys[] = {
 	{ ROW("postgres.url", CFG_STRING, postgres_url), .fallback = "",
 		.help = "Connection string or URL for libpq. Empty: DATABASE_URL, else libpq's own "
 			"variables (PGHOST, PGSERVICE, ...)." },
+	{ ROW("projector.listen", CFG_STRING, projector_listen), .fallback = "",
+		.help = "Address and port of a listener of `hooklog project run` with /metrics and /livez, such as "
+			"127.0.0.1:9181 or unix:/path. Empty: none. `hooklog up` shows the same metrics on admin.listen." },
 	{ ROW("projector.dir", CFG_STRING, projector_dir), .fallback = "",
 		.help = "Folder of projection files used beside the built-in ones. Empty: none." },
 	{ ROW("projector.hosts", CFG_STRING, projector_hosts), .fallback = "",

@@ -37,6 +37,7 @@ struct config {
 	uint64_t projector_batch_bytes_max;
 	uint64_t projector_memory_bytes_max;
 	uint64_t projector_bulk_events_min;
+	const char *projector_listen;
 	const char *subscription_listen;
 	uint64_t subscription_connections_max, subscription_write_timeout_ms;
 	const char *replay_allow;

@@ -87,8 +87,8 @@ done:
 }
 
 enum rc
-services_start_ingest(const struct config *c, struct store *s, struct arena *a, struct ingest **in,
-	struct err *e)
+services_start_ingest(const struct config *c, struct store *s, struct projector_figures *figures, struct arena *a,
+	struct ingest **in, struct err *e)
 {
 	char log_id[2 * STORE_LOG_ID_BYTES + 1];
 	enum rc rc = log_id_text(s, log_id, e);
@@ -96,6 +96,7 @@ services_start_ingest(const struct config *c, struct store *s, struct arena *a, 
 		return rc;
 	struct telemetry *telemetry = arena_alloc(a, sizeof *telemetry);
 	*telemetry = (struct telemetry){ .store = s,
+		.figures = figures,
 		.log_dir = arena_string(a, bytes_str(c->log_dir)),
 		.subscriptions_dir = arena_string(a, bytes_str(c->subscriptions_dir)) };
 	const struct ingest_options options = { .listen = c->ingest_listen,

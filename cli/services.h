@@ -19,9 +19,9 @@ enum rc services_open_reader(const struct config *c, struct store_reader **r, st
 
 enum rc services_open_log(const struct config *c, struct store **s, struct err *e) MUST_CHECK;
 
-/* Starts the receiver and logs ingest.listening. */
-enum rc services_start_ingest(const struct config *c, struct store *s, struct arena *a,
-	struct ingest **in, struct err *e) MUST_CHECK;
+/* Starts the receiver and logs ingest.listening. figures: of the projector in this process, or NULL. */
+enum rc services_start_ingest(const struct config *c, struct store *s, struct projector_figures *figures,
+	struct arena *a, struct ingest **in, struct err *e) MUST_CHECK;
 
 /* What a serving command does every SERVICES_WATCH_MS: says when the log stops or starts taking events,
  * takes up added and changed sources. *health is RC_OK before the first call. Any other result than

@@ -108,6 +108,8 @@ telemetry_collect(struct buf *out, void *context)
 	}
 	if (reader != NULL)
 		subscriptions_put_metrics(out, t->subscriptions_dir, reader);
+	if (reader != NULL && t->figures != NULL)
+		projector_put_metrics(out, t->figures, reader);
 	store_reader_close(reader);
 	arena_free(a);
 }

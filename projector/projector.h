@@ -2,10 +2,25 @@
 #ifndef PROJECTOR_PROJECTOR_H
 #define PROJECTOR_PROJECTOR_H
 
+#include <stdatomic.h>
+
 #include "store/store.h"
 
 /* Keeps PostgreSQL tables that are a pure function of the log. Tails the log, folds batches of events
  * into rows by the declared projections and writes rows and checkpoint in one transaction. */
+
+/* What a running projector tells of itself. Zeroed before it starts; read by projector_put_metrics. */
+struct projector_figures {
+	atomic_bool running; /* it has its lock and its connection, and is not paused */
+	atomic_bool known;   /* seq was read once */
+	atomic_ullong seq, events, retries, parked, parked_total;
+	atomic_llong parked_oldest_us; /* 0: none is parked */
+	int64_t parked_read_ms;        /* the projector's own */
+};
+
+/* Appends them for Prometheus (exposition format 0.0.4), with the lag behind the log. Asks no database, so it answers
+ * when there is none. Any thread; r is that thread's. */
+void projector_put_metrics(struct buf *out, struct projector_figures *f, struct store_reader *r);
 
 struct projector_options {
 	const char *conninfo;        /* libpq connection string; "" for the PG* environment */
@@ -22,6 +37,7 @@ struct projector_options {
 	/* Called after each batch of a rebuild, for a progress line; may be NULL. */
 	void (*progress)(uint64_t seq, uint64_t last_seq, void *context);
 	void *context;
+	struct projector_figures *figures; /* of projector_run; may be NULL */
 };
 
 /* Projects until stop_fd or stop_seq: RC_OK. Makes the control schema and the first generation when they are missing.
@@ -95,17 +111,24 @@ struct projector_status {
 enum rc projector_status(const struct projector_options *o, struct projector_status *status,
 	struct err *e) MUST_CHECK;
 
-/* Calls found for each parked event of the live generation, oldest first. */
+/* Calls found for each parked event of the live generation, oldest first, or for one of them; seq 0: all.
+ * RC_NOTFOUND: that one is not parked. */
 typedef void (*projector_parked_fn)(uint64_t seq, const char *sqlstate, const char *reason,
 	const char *parked_at, int64_t tries, void *context);
-enum rc projector_parked_list(const struct projector_options *o, projector_parked_fn found,
+enum rc projector_parked_list(const struct projector_options *o, uint64_t seq, projector_parked_fn found,
 	void *context, struct err *e) MUST_CHECK;
 
-/* Projects a parked event again, with the definitions of this program; safe while a projector runs.
- * RC_NOTFOUND: it is not parked. RC_INVALID: it still cannot be projected. */
-enum rc projector_parked_retry(const struct projector_options *o, uint64_t seq, struct err *e) MUST_CHECK;
+struct projector_retried {
+	uint64_t projected, left; /* events; those left still cannot be projected, or the log no longer holds them */
+};
 
-/* Takes an event off the list; the log keeps it, and a rebuild would park it again.
+/* Projects a parked event again, or with seq 0 all of them until stop_fd, with the definitions of this program; safe
+ * while a projector runs. RC_NOTFOUND: that one is not parked. RC_INVALID: that one still cannot be projected.
+ * RC_CONFLICT: the tables were made by other definitions. */
+enum rc projector_parked_retry(const struct projector_options *o, uint64_t seq, struct projector_retried *done,
+	struct err *e) MUST_CHECK;
+
+/* Takes an event off the list; the log keeps it, and a rebuild would park it again. Leaves a row in hooklog.audit.
  * RC_NOTFOUND: it is not parked. */
 enum rc projector_parked_drop(const struct projector_options *o, uint64_t seq, struct err *e) MUST_CHECK;
 

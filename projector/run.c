@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
+#include "projector/figures.h"
 #include "projector/session.h"
 #include "projector/views.h"
 
@@ -42,6 +43,10 @@ attach(struct session *s, struct err *e)
 		rc = views_grant(s->pg, &s->catalog.hosts, e);
 	if (rc == RC_OK)
 		rc = apply_prepare(&s->applier, e);
+	if (rc == RC_OK) {
+		figures_attached(s->o->figures, &s->generation);
+		rc = figures_read_parked(s->o->figures, s->pg, &s->generation, e);
+	}
 	if (rc == RC_OK)
 		LOG_INFO("project.attached", F_S("schema", s->generation.schema),
 			F_U("seq", s->generation.seq));
@@ -61,6 +66,8 @@ look_after(struct session *s, struct err *e)
 		rc = err_set(e, RC_CONFLICT, NULL, "generation %d is paused", live.id);
 		snprintf(e->code, sizeof e->code, "HL003");
 	}
+	if (rc == RC_OK)
+		rc = figures_read_parked(s->o->figures, s->pg, &s->generation, e);
 	return rc;
 }
 
@@ -102,6 +109,10 @@ tail(struct session *s, int64_t *backoff_ms, struct err *e)
 		const struct applier before = s->applier;
 		enum rc rc = session_step(s, &count, e);
 		report(&before, &s->applier);
+		if (rc == RC_OK && count > 0) {
+			figures_moved(s->o->figures, &before, &s->applier);
+			rc = figures_read_parked(s->o->figures, s->pg, &s->generation, e);
+		}
 		if (rc != RC_OK)
 			return rc;
 		if (count > 0) {
@@ -146,6 +157,7 @@ projector_run(const struct projector_options *o, struct err *e)
 		attached = attached || rc == RC_OK;
 		if (rc == RC_OK)
 			rc = tail(&s, &backoff_ms, e);
+		figures_detached(o->figures, rc == RC_AGAIN);
 		if (rc == RC_OK)
 			break;
 		if (rc == RC_CONFLICT && strcmp(e->code, "HL002") == 0) {

@@ -127,6 +127,19 @@ put_control_type(struct buf *out, const char *text, const char *table, const cha
 	}
 }
 
+/* A later step of the control schema may say it better. */
+static bool
+is_said_again(const char *rest, const char *name)
+{
+	struct buf other = buf_new(1024), comment = buf_new(LIMIT_CONFIG_FILE_BYTES);
+	bool again = false;
+	while (!again && next_comment(&rest, &other, &comment))
+		again = strcmp(buf_cstr(&other), name) == 0;
+	buf_free(&other);
+	buf_free(&comment);
+	return again;
+}
+
 /* The columns of table that text has comments on. types: it is a control table. */
 static void
 put_commented(struct buf *out, const char *text, const char *table, bool types)
@@ -136,7 +149,7 @@ put_commented(struct buf *out, const char *text, const char *table, bool types)
 	size_t len = strlen(table);
 	while (next_comment(&text, &name, &comment)) {
 		const char *column = buf_cstr(&name);
-		if (strncmp(column, table, len) != 0 || column[len] != '.')
+		if (strncmp(column, table, len) != 0 || column[len] != '.' || is_said_again(text, column))
 			continue;
 		column += len + 1;
 		buf_printf(out, "| `%s` | ", column);

@@ -1,4 +1,4 @@
--- Views on top for each host, and what operators say of accounts on several hosts.
+-- Views on top for each host, what operators say of accounts on several hosts, and parked events in the audit.
 
 alter table hooklog.generations add column hosts text not null default '';
 comment on column hooklog.generations.hosts is
@@ -13,6 +13,8 @@ alter table hooklog.identities drop constraint identities_pkey,
 	add column host text not null default '';
 alter table hooklog.identities add primary key (host, email);
 comment on column hooklog.identities.host is 'host of the account, as in projector.hosts; empty: that of all other sources';
+
+comment on column hooklog.audit.action is 'pause, resume, promote, rollback, drop, reset, or drop parked: an event was taken off the list';
 
 -- What makes the grants of others on these views again once they were dropped and made anew.
 create function hooklog.grants_on(p_views text[]) returns text[] language sql stable as $$

@@ -26,6 +26,9 @@ test('run --to stops at exactly that event', async (t) => {
 		assert.equal(Number(await seq(project)), Math.max(to, before));
 		assert.equal(await project.value('select max(seq) from hooklog.events'), await seq(project));
 	}
+	const zero = await project.run('run', '--to', '0');
+	assert.equal(zero.code, 1);
+	assert.match(zero.stderr, /there is no event 0/);
 	const waiting = project.start('run', '--to', '14');
 	await fill(log, 5);
 	assert.deepEqual(await waiting.wait(), { code: 0, signal: null });

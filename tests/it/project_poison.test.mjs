@@ -124,11 +124,85 @@ test('what the database refuses is found in its batch and parked alone', async (
 	assert.equal((await project.run('parked', '--drop', '8')).code, 3);
 	assert.deepEqual((await parkedList(project)).map((one) => one.seq), [31, 60]);
 	assert.equal(await project.value('select parked from hooklog.events where seq = 8'), 't');
-	assert.notEqual((await project.run('parked', '--drop', '31', '--retry', '60')).code, 0);
+	// Who gave one up, and which: the list forgets it, the audit does not.
+	assert.deepEqual(await project.query("select action, generation, from_seq, note ~ 'harmless' from hooklog.audit where action = 'drop parked'"), [['drop parked', '1', '8', 't']]);
+	for (const args of [['--drop', '31', '--retry', '60'], ['--show', '31', '--retry-all'], ['--show', '0']])
+		assert.equal((await project.run('parked', ...args)).code, 1, args.join(' '));
+
+	const shown = (await project.runOk('parked', '--show', '31')).stdout;
+	assert.match(shown, /^event +31\nreason +PostgreSQL: .*harmless.*\nsqlstate +23514\nparked +\S+, 1 try\nreceived +2\S+\nsource +gh\ntype +issues\ndelivery +\S+\nbody +\d+ bytes; `hooklog log show 31` prints it\n$/);
+	assert.equal(ndjson((await project.runOk('parked', '--show', '31', '--json')).stdout)[0].seq, 31);
+	assert.equal((await project.run('parked', '--show', '8')).code, 3);
 
 	// The constraint is back in what a rebuild makes.
 	await project.runOk('rebuild');
 	assert.deepEqual((await parkedList(project)).map((one) => one.seq), bad);
+});
+
+test('all are tried again at once, and a corrected file asks for a rebuild, which tries them', async (t) => {
+	const log = await makeLog(t);
+	const definitions = makeDefinitions(t);
+	definitions.write('checked.sql', CHECKED);
+	const project = await makeProject(t, log, pg, { env: definitions.env });
+	for (let i = 1; i <= 6; i++)
+		await log.post('issues', issue(i, i % 2 === 0 ? { title: `poison ${i}` } : {}));
+	const broken = await log.post('issues', 'no');
+	await project.catchUp();
+	assert.deepEqual((await parkedList(project)).map((one) => one.seq), [2, 4, 6, broken]);
+	const none = await project.run('parked', '--retry-all');
+	assert.equal(none.code, 1);
+	assert.equal(none.stdout, '0 projected, 4 still parked\n');
+	assert.deepEqual((await parkedList(project)).map((one) => one.tries), [2, 2, 2, 2]);
+	await project.query('alter table gh_g1.checked drop constraint harmless');
+	const some = await project.run('parked', '--retry-all');
+	assert.equal(some.code, 1);
+	assert.equal(some.stdout, '3 projected, 1 still parked\n');
+	assert.deepEqual(await project.query("select id from gh.checked where title like 'poison%' order by 1"), [['2'], ['4'], ['6']]);
+	assert.deepEqual((await parkedList(project)).map((one) => one.seq), [broken]);
+
+	// The file allows less than before, then more: only a rebuild can tell for all rows.
+	await project.runOk('rebuild');
+	assert.equal((await parkedList(project)).length, 4);
+	definitions.write('checked.sql', CHECKED.replace("'poison%'", "'poison 6'"));
+	assert.match((await project.runOk('status')).stdout, /live .*needs rebuild/);
+	const stale = await project.run('parked', '--retry', '2');
+	assert.equal(stale.code, 9, stale.stderr);
+	assert.match(stale.stderr, /project\.definitions-changed/);
+	await project.runOk('rebuild');
+	assert.deepEqual((await parkedList(project)).map((one) => one.seq), [6, broken]);
+	assert.deepEqual(await project.query("select id from gh.checked where title like 'poison%' order by 1"), [['2'], ['4']]);
+});
+
+// Why later events of the same thing need not wait for it (docs/adr/0024-parking.md).
+test('an event that is projected long after its successors leaves the rows as if it had come in time', async (t) => {
+	const log = await makeLog(t);
+	const definitions = makeDefinitions(t);
+	definitions.write('checked.sql', CHECKED);
+	const at = (n) => ({ updated_at: `2026-01-01T00:00:0${n}Z` });
+	const label = (name) => log.post('label', { action: 'edited', sender: { ...sender, login: name }, repository, label: { id: 5, name }, issue: { id: 8, number: 8, title: `poison ${name}`, ...at(1) } });
+	await log.post('issues', issue(1, at(1)));
+	// Alone in telling of a milestone and of the label's first name; older, newer and deleting ones follow.
+	await log.post('issues', issue(1, { ...at(3), title: 'poison', labels: [{ id: 5, name: 'a' }], milestone: { id: 9, number: 1, title: 'm', ...at(3) } }));
+	await label('b'); // a table without times of its own
+	await log.post('issues', issue(1, { ...at(2), title: 'late' }));
+	await log.post('issues', issue(1, { ...at(4), title: 'new' }));
+	await log.post('issues', { ...issue(7, { ...at(5), title: 'poison 7' }), action: 'deleted' });
+	await log.post('issues', issue(7, at(4)));
+	// One at a time: in one batch the newer title of 7 would be all that the database sees.
+	const env = { ...definitions.env, HOOKLOG_PROJECTOR_BATCH_EVENTS_MAX: '1' };
+	const [never, parked] = [await makeProject(t, log, pg, { env }), await makeProject(t, log, pg, { env })];
+	await never.runOk('run', '--to', '1');
+	await never.query('alter table gh_g1.checked drop constraint harmless');
+	await never.catchUp();
+	await parked.catchUp();
+	assert.deepEqual((await parkedList(parked)).map((one) => one.seq), [2, 3, 6]);
+	assert.deepEqual(await parked.query('select id, title from gh.issues order by 1'), [['1', 'new'], ['7', 'issue 7']]);
+	await parked.query('alter table gh_g1.checked drop constraint harmless');
+	for (const seq of [6, 2, 3])
+		await parked.runOk('parked', '--retry', String(seq));
+	assert.deepEqual(await parked.dump('gh_g1'), await never.dump('gh_g1'));
+	assert.deepEqual(await parked.query('select id, title, deleted_at is null from gh.issues order by 1'), [['1', 'new', 't'], ['7', 'poison 7', 'f'], ['8', 'poison b', 't']]);
+	assert.deepEqual(await parked.query('select id, title from gh.milestones'), [['9', 'm']]);
 });
 
 test('a key too long for its index is parked', async (t) => {

@@ -67,7 +67,10 @@ export async function makeProject(t, log, pg, { database = `p${crypto.randomByte
 		assert.ok(tables.length >= 11, `${tables.length} tables in ${schema}`);
 		const dump = {};
 		for (const [table] of tables)
-			dump[table] = (await project.query(`select row_to_json(t)::text from "${schema}"."${table}" t order by 1`)).map(([row]) => row);
+			dump[table] = [];
+		const rows = tables.map(([table]) => `select '${table}' as name, row_to_json(t)::text as row from "${schema}"."${table}" t`);
+		for (const [table, row] of await project.query(`select * from (${rows.join(' union all ')}) x order by 1, 2`))
+			dump[table].push(row);
 		return dump;
 	};
 	// Rows that only one of two generations has, per table.
