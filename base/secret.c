@@ -6,7 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crypto.h"
+#include "base/limits.h"
 #include "base/secret.h"
+
+/* White space around a secret that is read before it is trimmed. */
+#define SPACE_BYTES_MAX 64
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED
@@ -61,4 +66,79 @@ secret_open(int *fd, const char *path, enum secret_access access, const char *id
 		*fd = -1;
 	}
 	return rc;
+}
+
+static enum rc
+read_all(int fd, const char *path, unsigned char *data, size_t cap, size_t *len, const char *id,
+	struct err *e)
+{
+	*len = 0;
+	while (*len < cap) {
+		ssize_t n = read(fd, data + *len, cap - *len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(e, RC_IO, id, errno, "read %s", path);
+		if (n == 0)
+			break;
+		*len += (size_t)n;
+	}
+	return RC_OK;
+}
+
+static bool
+is_space(unsigned char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static enum rc
+check_length(size_t len, bool chosen, const char *path, const char *id, struct err *e)
+{
+	if (len > LIMIT_SECRET_BYTES)
+		return err_set(e, RC_INVALID, id, "%s: the secret is longer than %d bytes", path,
+			LIMIT_SECRET_BYTES);
+	if (len == 0 && chosen)
+		return err_set(e, RC_INVALID, id, "%s is empty", path);
+	if (len < LIMIT_SECRET_BYTES_MIN && !chosen)
+		return err_set(e, RC_INVALID, id,
+			"%s: the secret has %zu bytes, which can be guessed; use at least %d, such "
+			"as the output of: openssl rand -hex 32",
+			path, len, LIMIT_SECRET_BYTES_MIN);
+	return RC_OK;
+}
+
+enum rc
+secret_read(const char *path, enum secret_access access, bool chosen, const char *id,
+	struct arena *a, struct bytes *secret, struct err *e)
+{
+	/* On the stack, to be wiped whatever happens. */
+	unsigned char raw[LIMIT_SECRET_BYTES + SPACE_BYTES_MAX];
+	size_t have = 0, start = 0;
+	int fd = -1;
+	enum rc rc = secret_open(&fd, path, access, id, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = read_all(fd, path, raw, sizeof raw, &have, id, e);
+	while (have > 0 && is_space(raw[have - 1]))
+		have--;
+	while (start < have && is_space(raw[start]))
+		start++;
+	if (rc == RC_OK)
+		rc = check_length(have - start, chosen, path, id, e);
+	if (rc == RC_OK)
+		*secret = arena_copy(a, (struct bytes){ raw + start, have - start });
+	crypto_wipe(raw, sizeof raw);
+	close(fd);
+	return rc;
+}
+
+void
+secret_forget(struct bytes *secret)
+{
+	/* The bytes are the arena's, which nobody else reads; struct bytes only lends them as
+	 * const. */
+	if (secret->len > 0)
+		crypto_wipe((void *)(uintptr_t)secret->data, secret->len);
+	*secret = (struct bytes){ NULL, 0 };
 }

@@ -81,7 +81,8 @@ check_param(struct bytes name, struct bytes value, const char *const *known, str
 		return err_set(e, RC_INVALID, NULL, "%.*s has no value in the URL of the broker",
 			(int)name.len, (const char *)name.data);
 	/* A run that goes on elsewhere must find the same file. */
-	static const char *const files[] = { "creds", "token", "ca", "cert", "key", "config" };
+	static const char *const files[] = { "creds", "token", "password", "seed", "ca",
+		"cert", "key", "config" };
 	for (size_t i = 0; i < COUNT_OF(files); i++) {
 		if (bytes_is(name, files[i]) && value.data[0] != '/')
 			return err_set(e, RC_INVALID, NULL,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/fs.h"
-#include "base/limits.h"
+#include <unistd.h>
+
+#include "base/crypto.h"
+#include "base/secret.h"
 #include "broker/nats.h"
 
 /* Streams of NATS JetStream: the connection. */
@@ -62,24 +64,71 @@ set_servers(struct nats_link *l, natsOptions *o, bool tls)
 	return natsOptions_SetServers(o, list, count);
 }
 
+/* The one line of a file that others cannot read, in the link's arena until the options have copied it. */
 static enum rc
-set_token(struct nats_link *l, natsOptions *o, const char *path, struct err *e)
+read_line(struct nats_link *l, const char *path, struct bytes *secret, const char **text,
+	struct err *e)
 {
-	struct bytes token;
-	enum rc rc = fs_read(path, LIMIT_SECRET_BYTES, l->arena, &token, e);
+	enum rc rc = secret_read(path, SECRET_GROUP_TOO, true, NULL, l->arena, secret, e);
+	if (rc == RC_OK)
+		*text = arena_string(l->arena, *secret);
+	return rc;
+}
+
+/* The library reads this file itself; others must not. */
+static enum rc
+check_secret_file(const char *path, struct err *e)
+{
+	int fd;
+	enum rc rc = secret_open(&fd, path, SECRET_GROUP_TOO, NULL, e);
+	if (rc == RC_OK)
+		close(fd);
+	return rc;
+}
+
+static enum rc
+set_who(struct nats_link *l, natsOptions *o, const char *spec, struct err *e)
+{
+	const char *creds = broker_param(spec, "creds", l->arena);
+	const char *token = broker_param(spec, "token", l->arena);
+	const char *user = broker_param(spec, "user", l->arena);
+	const char *password = broker_param(spec, "password", l->arena);
+	const char *nkey = broker_param(spec, "nkey", l->arena);
+	const char *seed = broker_param(spec, "seed", l->arena);
+	struct bytes secret = { NULL, 0 };
+	const char *text = NULL;
+	natsStatus s = NATS_OK;
+	enum rc rc = RC_OK;
+	if ((user == NULL) != (password == NULL))
+		return err_set(e, RC_INVALID, NULL, "user and password belong together");
+	if ((nkey == NULL) != (seed == NULL))
+		return err_set(e, RC_INVALID, NULL, "nkey and seed belong together");
+	if ((creds != NULL) + (token != NULL) + (user != NULL) + (nkey != NULL) > 1)
+		return err_set(e, RC_INVALID, NULL,
+			"one of creds, token, user and nkey says who this is");
+	if (creds != NULL || seed != NULL)
+		rc = check_secret_file(creds != NULL ? creds : seed, e);
+	else if (token != NULL || password != NULL)
+		rc = read_line(l, token != NULL ? token : password, &secret, &text, e);
 	if (rc != RC_OK)
 		return rc;
-	while (token.len > 0 && token.data[token.len - 1] <= ' ')
-		token.len--;
-	natsStatus s = natsOptions_SetToken(o, arena_string(l->arena, token));
-	return s == NATS_OK ? RC_OK : nats_fail(l, "set the token", s, 0, e);
+	if (creds != NULL)
+		s = natsOptions_SetUserCredentialsFromFiles(o, creds, NULL);
+	else if (nkey != NULL)
+		s = natsOptions_SetNKeyFromSeed(o, nkey, seed);
+	else if (token != NULL)
+		s = natsOptions_SetToken(o, text);
+	else if (user != NULL)
+		s = natsOptions_SetUserInfo(o, user, text);
+	if (text != NULL)
+		crypto_wipe((void *)(uintptr_t)text, secret.len);
+	secret_forget(&secret);
+	return s == NATS_OK ? RC_OK : nats_fail(l, "set who this is", s, 0, e);
 }
 
 static enum rc
 set_options(struct nats_link *l, natsOptions *o, const char *spec, struct err *e)
 {
-	const char *creds = broker_param(spec, "creds", l->arena);
-	const char *token = broker_param(spec, "token", l->arena);
 	const char *ca = broker_param(spec, "ca", l->arena);
 	const char *cert = broker_param(spec, "cert", l->arena);
 	const char *key = broker_param(spec, "key", l->arena);
@@ -100,11 +149,8 @@ set_options(struct nats_link *l, natsOptions *o, const char *spec, struct err *e
 		s = natsOptions_LoadCATrustedCertificates(o, ca);
 	if (s == NATS_OK && cert != NULL)
 		s = natsOptions_LoadCertificatesChain(o, cert, key);
-	if (s == NATS_OK && creds != NULL)
-		s = natsOptions_SetUserCredentialsFromFiles(o, creds, NULL);
-	if (s != NATS_OK)
-		return nats_fail(l, "read the options of the connection", s, 0, e);
-	return token == NULL ? RC_OK : set_token(l, o, token, e);
+	return s == NATS_OK ? set_who(l, o, spec, e)
+			    : nats_fail(l, "read the options of the connection", s, 0, e);
 }
 
 enum rc

@@ -18,7 +18,8 @@ struct nats_link {
 /* How long one question may take. */
 #define NATS_ANSWER_MS 5000
 
-#define NATS_LINK_PARAMS "creds", "token", "ca", "cert", "key", "tls"
+#define NATS_LINK_PARAMS                                                                           \
+	"creds", "token", "user", "password", "nkey", "seed", "ca", "cert", "key", "tls"
 extern const char *const nats_publish_params[];
 extern const char *const nats_consume_params[];
 

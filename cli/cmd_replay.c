@@ -5,12 +5,12 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/limits.h"
+#include "base/secret.h"
 #include "cli/cmd.h"
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "cli/replay_report.h"
 #include "cli/replay_select.h"
-#include "cli/secret_file.h"
 #include "cli/services.h"
 #include "replay/journal.h"
 #include "replay/replay.h"
@@ -145,6 +145,7 @@ read_options(struct replay_call *c, struct err *e)
 	struct replay_options *o = &c->options;
 	o->retries = RETRIES_DEFAULT;
 	o->allow = c->config.replay_allow;
+	o->ca_file = c->config.replay_ca_file;
 	enum rc rc = old_run(c->call) != NULL ? read_old(c, e) : read_new(c, e);
 	if (rc != RC_OK)
 		return rc;
@@ -157,7 +158,8 @@ read_options(struct replay_call *c, struct err *e)
 		o->secret_file = absolute_target(o->secret_file, c->a);
 	return rc != RC_OK || o->secret_file == NULL
 		       ? rc
-		       : secret_read(o->secret_file, c->a, &o->secret, e);
+		       : secret_read(o->secret_file, SECRET_GROUP_TOO, false, NULL, c->a,
+				 &o->secret, e);
 }
 
 /* ---- a run ---- */

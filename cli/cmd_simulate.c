@@ -3,10 +3,10 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/secret.h"
 #include "cli/cmd.h"
 #include "cli/commands.h"
 #include "cli/receiver_at.h"
-#include "cli/secret_file.h"
 #include "simulate/simulate.h"
 
 #define COUNT_DEFAULT 1000
@@ -154,7 +154,7 @@ find_receiver(const struct cli_call *call, const struct config *c, struct arena 
 	}
 	if (secret_file == NULL)
 		secret_file = arena_printf(a, "%s/%s.secret", c->sources_dir, named);
-	enum rc rc = secret_read(secret_file, a, &o->secret, e);
+	enum rc rc = secret_read(secret_file, SECRET_GROUP_TOO, false, NULL, a, &o->secret, e);
 	/* Another machine's receiver may know other secrets, or want none: then it says so. */
 	if (rc == RC_NOTFOUND && url != NULL && source == NULL &&
 		cli_option(call, "secret-file")->text == NULL)

@@ -5,11 +5,11 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "cli/cmd.h"
 #include "cli/commands.h"
 #include "cli/config.h"
 #include "cli/replay_select.h"
-#include "cli/secret_file.h"
 #include "cli/services.h"
 #include "replay/subscription.h"
 #include "replay/target.h"
@@ -135,7 +135,7 @@ read_add(struct sub *s, struct replay_options *o, struct err *e)
 	if (o->secret_file == NULL)
 		return RC_OK;
 	struct bytes secret = { NULL, 0 };
-	rc = secret_read(o->secret_file, s->a, &secret, e);
+	rc = secret_read(o->secret_file, SECRET_GROUP_TOO, false, NULL, s->a, &secret, e);
 	secret_forget(&secret);
 	return rc;
 }

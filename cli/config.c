@@ -106,6 +106,9 @@ const struct cfg_key config_keys[] = {
 	{ ROW("replay.allow", CFG_STRING, replay_allow), .fallback = "",
 		.help = "Hosts and address ranges outside the public internet that replays and "
 			"subscriptions may send to, with commas: staging.local, 10.1.0.0/16." },
+	{ ROW("replay.ca_file", CFG_STRING, replay_ca_file), .fallback = "",
+		.help = "PEM file of the authorities whose certificates https targets may have. "
+			"Empty: those the system trusts." },
 	{ ROW("subscription.listen", CFG_STRING, subscription_listen), .fallback = "",
 		.help = "Address and port consumers pull events from, such as 127.0.0.1:8090 or "
 			"unix:/path. Empty: none; subscriptions that are pulled are not served." },

@@ -40,7 +40,7 @@ struct config {
 	const char *projector_listen;
 	const char *subscription_listen;
 	uint64_t subscription_connections_max, subscription_write_timeout_ms;
-	const char *replay_allow;
+	const char *replay_allow, *replay_ca_file;
 	/* Derived from data_dir. */
 	const char *log_dir;
 	const char *sources_dir;

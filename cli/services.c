@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 #include "base/log.h"
-#include "cli/secret_file.h"
 #include "cli/services.h"
 #include "cli/telemetry.h"
 #include "pg/cluster.h"
@@ -204,10 +203,10 @@ services_subscriptions(const struct config *c, struct store_reader *r, int stop_
 {
 	return (struct subscriptions_options){ .dir = c->subscriptions_dir,
 		.allow = c->replay_allow,
+		.ca_file = c->replay_ca_file,
 		.reader = r,
 		.stop_fd = stop_fd,
 		.listen = c->subscription_listen,
 		.connections_max = c->subscription_connections_max,
-		.write_timeout_ms = (int64_t)c->subscription_write_timeout_ms,
-		.read_secret = secret_read };
+		.write_timeout_ms = (int64_t)c->subscription_write_timeout_ms };
 }

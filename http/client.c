@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <curl/curl.h>
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -25,7 +26,7 @@ struct http_client {
 	int64_t connect_timeout_ms, timeout_ms;
 	char error[CURL_ERROR_SIZE];
 	enum http_reach reach;
-	const char *allow, *unix_socket, *pin;
+	const char *allow, *unix_socket, *pin, *ca_file;
 	char refused[64]; /* the last address reach excluded, or "" */
 	bool tried;       /* another one */
 	bool http2;
@@ -54,6 +55,10 @@ http_client_new(struct http_client **c, const struct http_options *options, stru
 {
 	if (options->http2 && (curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_HTTP2) == 0)
 		return err_set(e, RC_INVALID, NULL, "the libcurl of this system has no HTTP/2");
+	bool own_ca = options->ca_file != NULL && options->ca_file[0] != '\0';
+	if (own_ca && access(options->ca_file, R_OK) != 0)
+		return err_sys(e, RC_INVALID, NULL, errno, "read the certificates in %s",
+			options->ca_file);
 	struct http_client *client = base_zalloc(sizeof(*client));
 	if (global_init_is_thread_safe()) {
 		CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -78,6 +83,7 @@ http_client_new(struct http_client **c, const struct http_options *options, stru
 	client->allow = options->allow;
 	client->unix_socket = options->unix_socket;
 	client->pin = options->pin;
+	client->ca_file = own_ca ? options->ca_file : NULL;
 	*c = client;
 	return RC_OK;
 }
@@ -354,6 +360,10 @@ set_up(struct http_client *c, const char *method, const char *url, struct curl_s
 		curl_easy_setopt(h, CURLOPT_PINNEDPUBLICKEY, c->pin);
 		curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+	if (c->ca_file != NULL) {
+		curl_easy_setopt(h, CURLOPT_CAINFO, c->ca_file);
+		curl_easy_setopt(h, CURLOPT_CAPATH, NULL);
 	}
 	curl_easy_setopt(h, CURLOPT_MAXCONNECTS, 1L);
 	curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);

@@ -30,6 +30,9 @@ struct http_options {
 	/* "sha256//" and base64, as for CURLOPT_PINNEDPUBLICKEY: the server must have this key, and then its
 	 * certificate may name anything and come from anybody; borrowed. NULL: what the system trusts. */
 	const char *pin;
+	/* PEM file of certificates of authorities, the only ones trusted; borrowed.
+	 * NULL or "": the system's. */
+	const char *ca_file;
 	const char *user_agent;     /* borrowed until http_client_free; NULL: "hooklog" */
 };
 
@@ -46,7 +49,7 @@ struct http_response {
 #define HTTP_ANSWER_BYTES ((size_t)1024 * 1024)
 
 /* Owned by the caller until http_client_free. RC_INVALID: HTTP/2 is wanted, and libcurl was built
- * without it. One thread at a time; several clients in several threads
+ * without it; ca_file cannot be read. One thread at a time; several clients in several threads
  * are fine. */
 enum rc http_client_new(struct http_client **c, const struct http_options *options, struct err *e)
 	MUST_CHECK;

@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <unistd.h>
-
 #include "base/limits.h"
 #include "base/secret.h"
 #include "ingest/sources.h"
@@ -9,8 +6,6 @@
 /* How secrets get into the process, and stay there. */
 
 #define SOURCE_ID "ingest.source"
-/* White space around a secret that is read before it is trimmed. */
-#define SECRET_FILE_SLACK 64
 
 void
 source_key_id(struct bytes secret, char out[SOURCE_KEY_ID_BYTES + 1])
@@ -23,69 +18,19 @@ source_key_id(struct bytes secret, char out[SOURCE_KEY_ID_BYTES + 1])
 		hash[3]);
 }
 
-static bool
-is_space(unsigned char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static enum rc
-check_secret(struct bytes secret, const char *where, struct err *e)
-{
-	if (secret.len < LIMIT_SECRET_BYTES_MIN)
-		return err_set(e, RC_INVALID, SOURCE_ID,
-			"%s: the secret has %zu bytes, which can be guessed; use at least %d, such "
-			"as the output of: openssl rand -hex 32",
-			where, secret.len, LIMIT_SECRET_BYTES_MIN);
-	if (secret.len > LIMIT_SECRET_BYTES)
-		return err_set(e, RC_INVALID, SOURCE_ID, "%s: the secret is longer than %d bytes",
-			where, LIMIT_SECRET_BYTES);
-	return RC_OK;
-}
-
-static enum rc
-read_file(int fd, const char *path, unsigned char *data, size_t cap, size_t *len, struct err *e)
-{
-	*len = 0;
-	while (*len < cap) {
-		ssize_t n = read(fd, data + *len, cap - *len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(e, RC_IO, SOURCE_ID, errno, "read %s", path);
-		if (n == 0)
-			break;
-		*len += (size_t)n;
-	}
-	return RC_OK;
-}
-
 static enum rc
 read_secret(const char *path, enum secret_access access, unsigned char *out, size_t *len,
 	struct err *e)
 {
-	/* Not fs_read: its memory is not wiped. */
-	unsigned char raw[LIMIT_SECRET_BYTES + SECRET_FILE_SLACK];
-	size_t have = 0, start = 0;
-	int fd = -1;
-	enum rc rc = secret_open(&fd, path, access, SOURCE_ID, e);
-	if (rc != RC_OK)
-		return rc;
-	rc = read_file(fd, path, raw, sizeof raw, &have, e);
-	if (rc != RC_OK)
-		goto done;
-	while (have > 0 && is_space(raw[have - 1]))
-		have--;
-	while (start < have && is_space(raw[start]))
-		start++;
-	rc = check_secret((struct bytes){ raw + start, have - start }, path, e);
-	if (rc != RC_OK)
-		goto done;
-	*len = have - start;
-	memcpy(out, raw + start, *len);
-done:
-	crypto_wipe(raw, sizeof raw);
-	close(fd);
+	struct arena *a = arena_new(LIMIT_SECRET_BYTES);
+	struct bytes secret = { NULL, 0 };
+	enum rc rc = secret_read(path, access, false, SOURCE_ID, a, &secret, e);
+	if (rc == RC_OK) {
+		*len = secret.len;
+		memcpy(out, secret.data, secret.len);
+	}
+	secret_forget(&secret);
+	arena_free(a);
 	return rc;
 }
 

@@ -109,7 +109,7 @@ post_open(struct post **out, const struct replay_target_options *options, struct
 	p->run = options->run == NULL ? "" : options->run;
 	for (size_t i = 0; i < STORE_LOG_ID_BYTES; i++)
 		snprintf(p->log_id + 2 * i, 3, "%02x", options->log_id[i]);
-	struct http_options http = { .http2 = options->http2 };
+	struct http_options http = { .http2 = options->http2, .ca_file = options->ca_file };
 	set_reach(p, options, host, &http);
 	rc = http_client_new(&p->client, &http, e);
 	if (rc != RC_OK)

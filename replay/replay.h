@@ -84,6 +84,7 @@ struct replay_options {
 	const char *secret_file;  /* where the secret came from, for the record of the run */
 	struct bytes secret;      /* signs for an HTTP target; empty: no signature */
 	const char *allow;        /* hosts and ranges beyond the public internet; NULL: none */
+	const char *ca_file;      /* as in http_options */
 	bool allow_private;       /* any address */
 	bool http2;               /* as in http_options */
 	bool force;               /* overwrite a file */

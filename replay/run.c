@@ -239,6 +239,7 @@ open_target(struct run *run, struct err *e)
 		.force = o->force,
 		.run = o->journal == NULL ? "" : journal_name(o->journal),
 		.allow = o->allow,
+		.ca_file = o->ca_file,
 		.allow_private = o->allow_private,
 		.http2 = o->http2 };
 	memcpy(t->log_id, span.log_id, sizeof(t->log_id));

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "replay/entity.h"
 #include "replay/sender.h"
 #include "replay/subscription.h"
@@ -258,7 +259,8 @@ open_all(struct serving *s, struct err *e)
 	if (rc == RC_OK)
 		rc = journal_options(o->dir, s->name, s->a, &s->spec, e);
 	if (rc == RC_OK && s->spec.secret_file != NULL)
-		rc = o->read_secret(s->spec.secret_file, s->a, &s->spec.secret, e);
+		rc = secret_read(s->spec.secret_file, SECRET_GROUP_TOO, false, NULL, s->a,
+			&s->spec.secret, e);
 	if (rc == RC_OK)
 		rc = replay_filter_new(&s->filter, &s->spec.select, e);
 	if (rc == RC_OK)
@@ -276,6 +278,7 @@ open_all(struct serving *s, struct err *e)
 		.secret = s->spec.secret,
 		.run = s->name,
 		.allow = o->allow,
+		.ca_file = o->ca_file,
 		.allow_private = s->spec.allow_private,
 		.http2 = s->spec.http2 };
 	memcpy(s->target.log_id, span.log_id, sizeof(span.log_id));

@@ -37,15 +37,12 @@ enum rc subscription_control_write(const char *dir, const char *name,
 
 struct subscriptions_options {
 	const char *dir;
-	const char *allow;           /* as in replay_options */
+	const char *allow, *ca_file; /* as in replay_options */
 	struct store_reader *reader; /* the calling thread's */
 	int stop_fd;
 	const char *listen; /* of those that are pulled, as base/listen.h; "": they are not served */
 	size_t connections_max;
 	int64_t write_timeout_ms;
-	/* Reads a secret file into a. */
-	enum rc (*read_secret)(
-		const char *path, struct arena *a, struct bytes *secret, struct err *e);
 };
 
 /* Serves all subscriptions of the folder, each push subscription in a thread of its own, and those that

@@ -16,6 +16,7 @@ struct replay_target_options {
 	bool force;
 	const char *run;   /* id of the replay; "" or NULL: none */
 	const char *allow; /* hosts and address ranges beyond the public internet; NULL: none */
+	const char *ca_file; /* as in http_options */
 	bool allow_private;
 	bool http2; /* over HTTP only; others do not look at it */
 	bool out_of_order; /* the run does not send in the order of the log */

@@ -109,7 +109,7 @@ if (!isMainThread && workerData === 'clocked') {
 		program.cleanup(() => sink.terminate());
 		const port = await new Promise((resolve) => sink.once('message', resolve));
 		const secret = path.join(dir, 'secret');
-		fs.writeFileSync(secret, 'a secret for the benchmark\n');
+		fs.writeFileSync(secret, 'a secret for the benchmark\n', { mode: 0o600 });
 		let sent = 0;
 		const overHttp = await seconds(async () => {
 			const { stdout } = await runOk(['replay', '--data', data, '--target', `http://127.0.0.1:${port}/`, '--secret-file', secret, '--concurrency', CONNECTIONS, '--json'], long);

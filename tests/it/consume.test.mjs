@@ -131,6 +131,25 @@ for (const kind of ['NATS', 'Kafka']) {
 	});
 }
 
+test('between two batches there is as much time as is asked for', async (t) => {
+	const nats = await startNats(t);
+	await nats.makeStream('HOOKS', 'hooks');
+	await nats.put('hooks', [1, 2, 3, 4].map((n) => github(`{"n":${n}}`)));
+	const to = await emptyLog(t);
+	// The last batch has nothing to wait for.
+	const first = JSON.parse((await runOk(consume(to, nats.url('HOOKS'), '--batch', '1', '--cycles', '1', '--sleep', '86400', '--json'))).stdout);
+	assert.deepEqual([first.cycles, first.taken], [1, 1]);
+	// With a day between them, two of these cannot have been taken; and the end is not waited for.
+	const handle = start(t, consume(to, nats.url('HOOKS'), '--batch', '1', '--cycles', '3', '--sleep', '86400', '--json'));
+	await until(async () => (await eventsOf(to)).length === 2, { what: 'the next message is in the log' });
+	await handle.stop();
+	assert.equal(handle.ended.code, 0, handle.stderr);
+	const second = JSON.parse(handle.stdout);
+	assert.deepEqual([second.cycles, second.taken], [1, 1]);
+	assert.equal((await drain(to, nats.url('HOOKS'))).taken, 2);
+	assert.deepEqual((await eventsOf(to)).map((e) => e.body), [1, 2, 3, 4].map((n) => `{"n":${n}}`));
+});
+
 test('a message that is no delivery is set aside alone', async (t) => {
 	for (const kind of ['nats', 'kafka']) {
 		const nats = kind === 'nats' ? await startNats(t) : null;

@@ -89,7 +89,7 @@ test('wrong input is told, with its place; a cut archive makes no log', async (t
 	lines[4] = lines[4].replace('"body":{', '"body":{"x":1,');
 	const bad = await run(['log', 'import', '-', '--data', none, '--json'], { input: lines.join('\n') });
 	assert.equal(bad.code, 1);
-	assert.match(bad.stderr, /line 5: the body does not have the SHA-256/);
+	assert.match(bad.stderr, /line 5: the body does not have the body_xxh128 the line states/);
 	assert.equal(JSON.parse(bad.stdout).added, 4);
 	assert.equal((await run(['log', 'export', '--format', 'xml', '--data', dir])).code, 2);
 	assert.equal((await run(['log', 'import', '-', '--origin', 'x', '--data', dir])).code, 2);

@@ -217,10 +217,15 @@ test('a request is the original one, without what is not ours to give', async (t
 	}
 
 	const secret = path.join(tempDir(t, 'secret'), 'secret');
-	fs.writeFileSync(secret, '  another secret of good length\n');
+	fs.writeFileSync(secret, '  another secret of good length\n', { mode: 0o600 });
 	await runOk(['replay', '--target', server.url, '--secret-file', secret, '--data', dir, '--to', '1']);
 	const mac = crypto.createHmac('sha256', 'another secret of good length').update(events[0].body).digest('hex');
 	assert.equal(server.requests[3].headers['x-hub-signature-256'], `sha256=${mac}`);
+	fs.chmodSync(secret, 0o644);
+	const open = await run(['replay', '--target', server.url, '--secret-file', secret, '--data', dir]);
+	assert.equal(open.code, 2);
+	assert.match(open.stderr, /can be read by others[\s\S]*chmod o-rwx/);
+	fs.chmodSync(secret, 0o600);
 	fs.writeFileSync(secret, 'short\n');
 	assert.equal((await run(['replay', '--target', server.url, '--secret-file', secret, '--data', dir])).code, 2);
 });

@@ -9,6 +9,7 @@ import path from 'node:path';
 import { test, assert, program } from '../lib/harness.mjs';
 import { ndjson, run, runOk, startIngest, tempDir } from '../lib/hooklog.mjs';
 import { npmPackage } from '../lib/npm.mjs';
+import { selfSigned } from '../lib/tls.mjs';
 
 const COUNT = 120;
 
@@ -23,7 +24,7 @@ async function filledLog() {
 	await receiver.stop();
 	const { stdout } = await runOk(['replay', '--target', '-', '--data', dir]);
 	const secret = path.join(dir, 'whsec');
-	fs.writeFileSync(secret, `whsec_${crypto.randomBytes(32).toString('base64')}\n`);
+	fs.writeFileSync(secret, `whsec_${crypto.randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
 	const logId = JSON.parse((await runOk(['log', 'stat', '--json', '--data', dir])).stdout).log_id;
 	shared = { dir, events: ndjson(stdout), secret, logId };
 	return shared;
@@ -238,4 +239,52 @@ test('over HTTP/2 the same requests arrive', async (t) => {
 	const refused = await run(['replay', '--target', old.url, '--http2', '--retries', '0', '--to', '1', '--data', dir]);
 	assert.equal(refused.code, 7);
 	assert.equal(old.requests.length, 0);
+});
+
+test('over TLS a target must show who it is, and is offered HTTP/2', async (t) => {
+	const { dir, events, secret } = await filledLog();
+	const own = await selfSigned(dir, 'target');
+	const other = await selfSigned(dir, 'other');
+	const requests = [];
+	const sessions = new Set();
+	// Speaks both, whatever was agreed on in the handshake.
+	const server = http2.createSecureServer({ cert: fs.readFileSync(own.cert), key: fs.readFileSync(own.key), allowHTTP1: true }, (request, response) => {
+		const parts = [];
+		request.on('data', (part) => parts.push(part));
+		request.on('end', () => {
+			requests.push({ version: request.httpVersion, url: request.url, signature: request.headers['x-hub-signature-256'], body: Buffer.concat(parts).toString() });
+			response.writeHead(202).end();
+		});
+	});
+	server.on('session', (session) => {
+		sessions.add(session);
+		session.on('error', () => {});
+	});
+	await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+	t.cleanup(() => {
+		sessions.forEach((session) => session.destroy());
+		server.close();
+	});
+	const replay = (ca, ...args) => run(['replay', '--target', `https://localhost:${server.address().port}/hook`, '--secret-file', secret, '--retries', '0', '--data', dir, ...args], { env: ca === '' ? {} : { HOOKLOG_REPLAY_CA_FILE: ca } });
+	for (const ca of ['', other.cert]) {
+		const stranger = await replay(ca);
+		assert.equal(stranger.code, 7, stranger.stderr);
+		assert.match(stranger.stderr, /certificate/i);
+		assert.match(stranger.stderr, /replay\.unreachable/);
+	}
+	const missing = await replay(path.join(dir, 'none.pem'));
+	assert.equal(missing.code, 2, missing.stderr);
+	assert.match(missing.stderr, /none\.pem/);
+	assert.equal(requests.length, 0);
+	const key = fs.readFileSync(secret, 'utf8').trim();
+	for (const [version, ...args] of [['2.0', '--http2', '--concurrency', '4'], ['1.1']]) {
+		requests.length = 0;
+		const sent = await replay(own.cert, ...args);
+		assert.equal(sent.code, 0, sent.stderr);
+		assert.deepEqual(new Set(requests.map((r) => r.body)), new Set(events.map((e) => e.body)));
+		for (const { version: spoken, url, signature, body } of requests) {
+			assert.deepEqual([spoken, url], [version, '/hook']);
+			assert.equal(signature, `sha256=${crypto.createHmac('sha256', key).update(body).digest('hex')}`);
+		}
+	}
 });

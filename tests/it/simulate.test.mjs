@@ -72,7 +72,7 @@ test('several connections, forms and duplicates', async (t) => {
 test('a wrong secret is told and fails', async (t) => {
 	const { dir, simulate, stored } = await startReceiver(t);
 	const secret = path.join(dir, 'wrong');
-	fs.writeFileSync(secret, 'not the secret of the source');
+	fs.writeFileSync(secret, 'not the secret of the source', { mode: 0o600 });
 	const result = await simulate('--count', '5', '--secret-file', secret);
 	assert.equal(result.code, 1);
 	assert.equal(JSON.parse(result.stdout).refused, 5);

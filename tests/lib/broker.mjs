@@ -38,7 +38,7 @@ async function accepts(port) {
 }
 
 // One server, or a cluster of several: {servers: [{start, kill, port}], url(stream), put, dump, makeStream}.
-// config: more lines for each server's configuration file.
+// config: more lines for each server's configuration file, which configure changes for the next start.
 export async function startNats(t, { size = 1, config = '' } = {}) {
 	const { file, env } = await debianProgram(t, 'usr/sbin/nats-server', ['nats-server']);
 	const dir = tempDir(t, 'nats');
@@ -46,9 +46,10 @@ export async function startNats(t, { size = 1, config = '' } = {}) {
 	const routes = ports.slice(size).map((port) => `nats://127.0.0.1:${port}`);
 	const servers = Array.from({ length: size }, (_, i) => {
 		const conf = path.join(dir, `n${i}.conf`);
-		fs.writeFileSync(conf, `server_name: n${i}\nlisten: 127.0.0.1:${ports[i]}\njetstream { store_dir: "${dir}/n${i}" }\n${config}\n${
+		const write = (more) => fs.writeFileSync(conf, `server_name: n${i}\nlisten: 127.0.0.1:${ports[i]}\njetstream { store_dir: "${dir}/n${i}" }\n${more}\n${
 			size === 1 ? '' : `cluster { name: c, listen: 127.0.0.1:${ports[size + i]}, routes: [${routes.join(', ')}] }\n`}`);
-		const server = { port: ports[i], child: null, log: '' };
+		write(config);
+		const server = { port: ports[i], child: null, log: '', configure: write };
 		server.start = async () => {
 			server.child = spawn(file, ['-c', conf], { env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe'] });
 			const keep = (data) => { server.log += data; };

@@ -25,10 +25,11 @@ test_url(void **state)
 	(void)state;
 	static const char *const good[] = { "nats://a/S", "NATS://a:4222,b:4223/S",
 		"nats://[::1]:4222/S?subject=a.{event}&shared=yes", "kafka://a:9092/t",
-		"kafka://a/t?config=/etc/x", "nats://a/S?creds=/x&ca=/y&cert=/z&key=/k&token=/t" };
+		"kafka://a/t?config=/etc/x", "nats://a/S?creds=/x&ca=/y&cert=/z&key=/k&token=/t",
+		"nats://a/S?user=u&password=/p", "nats://a/S?nkey=U&seed=/s" };
 	static const char *const bad[] = { "http://a/S", "nats:/a/S", "nats://a", "nats://a/",
 		"nats:///S", "nats://a/S/T", "nats://u@a/S", "nats://u:p@a/S", "nats://a/S?x=1",
-		"nats://a/S?creds=x", "nats://a/S?subject=", "nats://a/S?subject", "kafka://a/t?subject=x",
+		"nats://a/S?creds=x", "nats://a/S?user=u&password=p", "nats://a/S?nkey=U&seed=s", "nats://a/S?subject=", "nats://a/S?subject", "kafka://a/t?subject=x",
 		"kafka://a/t?group=g", "nats://a/S?durable=d", "", "nats" };
 	for (size_t i = 0; i < COUNT_OF(good); i++)
 		assert_check(good[i], BROKER_PUBLISH, RC_OK);
