@@ -12,8 +12,9 @@ import net from 'node:net';
 import path from 'node:path';
 import { test, assert } from '../lib/harness.mjs';
 import { debianProgram } from '../lib/debian.mjs';
-import { BODY, sign } from '../lib/framing.mjs';
+import { BODY, head, sign } from '../lib/framing.mjs';
 import { checkCorpus } from '../lib/framing_check.mjs';
+import { post, request } from '../lib/load.mjs';
 import { cleanEnv, exec, ndjson, root, runOk, start, tempDir } from '../lib/hooklog.mjs';
 
 const shipped = (name) => fs.readFileSync(path.join(root, 'deploy', name), 'utf8');
@@ -44,7 +45,7 @@ const PROXIES = {
 			const site = adapt(shipped('nginx.conf'), ['/run/hooklog/ingest.sock', socket], ['listen 443 ssl http2;', `listen 127.0.0.1:${port};`],
 				[/\tssl_certificate(_key)? .*\n/g, ''], ['rate=50r/s', 'rate=5000r/s'], ['hooklog_connections 64', 'hooklog_connections 640']);
 			const file = path.join(dir, 'nginx.conf');
-			fs.writeFileSync(file, `daemon off;\n${process.getuid() === 0 ? 'user root;\n' : ''}pid ${dir}/nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((n) => `${n}_temp_path ${dir}/${n};`).join('\n')}\n${site}\n}\n`);
+			fs.writeFileSync(file, `daemon off;\n${process.getuid() === 0 ? 'user root;\n' : ''}pid ${dir}/nginx.pid;\nerror_log stderr;\nevents { worker_connections 4096; }\nhttp {\naccess_log off;\n${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((n) => `${n}_temp_path ${dir}/${n};`).join('\n')}\n${site}\n}\n`);
 			return ['-p', dir, '-c', file, '-e', 'stderr'];
 		},
 		stop: 'SIGQUIT',
@@ -108,23 +109,23 @@ async function behind(t, name) {
 for (const name of Object.keys(PROXIES)) {
 	test(`${name}: deliveries come through with their bytes and their sender`, { timeoutMs: 200000 }, async (t) => {
 		const { receiver, port } = await behind(t, name);
-		const post = async (body, headers = {}, target = '/in/gh') => {
+		const send = async (body, headers = {}, target = '/in/gh') => {
 			const response = await fetch(`http://127.0.0.1:${port}${target}`, { method: 'POST', body, headers: { 'Content-Type': 'application/json',
 				'X-GitHub-Event': 'issues', 'X-GitHub-Delivery': crypto.randomUUID(), 'X-Hub-Signature-256': sign(body), ...headers } });
 			return { status: response.status, text: await response.text(), seq: response.headers.get('x-hooklog-seq') };
 		};
 		// A header with an underscore, and an address that the sender made up.
-		const first = await post(BODY, { x_under_score: 'kept', 'X-Forwarded-For': '6.6.6.6' });
+		const first = await send(BODY, { x_under_score: 'kept', 'X-Forwarded-For': '6.6.6.6' });
 		assert.equal(first.status, 202, first.text);
 		assert.equal(first.seq, '1');
-		assert.equal((await post(`${BODY} `, { 'X-Hub-Signature-256': sign(BODY) })).status, 401);
+		assert.equal((await send(`${BODY} `, { 'X-Hub-Signature-256': sign(BODY) })).status, 401);
 		const large = Buffer.alloc(24 * 1024 * 1024, 'x');
-		assert.equal((await post(large, { 'X-Hub-Signature-256': sign(large) })).status, 202);
+		assert.equal((await send(large, { 'X-Hub-Signature-256': sign(large) })).status, 202);
 		const over = Buffer.alloc(25 * 1024 * 1024 + 1, 'x');
-		assert.equal((await post(over, { 'X-Hub-Signature-256': sign(over) })).status, 413);
-		assert.equal((await post(BODY, { 'Content-Encoding': 'gzip' })).status, 415);
+		assert.equal((await send(over, { 'X-Hub-Signature-256': sign(over) })).status, 413);
+		assert.equal((await send(BODY, { 'Content-Encoding': 'gzip' })).status, 415);
 		for (const target of ['/', '/metrics', '/livez', '/inx'])
-			assert.equal((await post(BODY, {}, target)).status, 404, target);
+			assert.equal((await send(BODY, {}, target)).status, 404, target);
 		const [event] = ndjson((await runOk(['replay', '--data', receiver.dir, '--to', '1', '--target', '-'])).stdout);
 		assert.equal(event.body, BODY);
 		assert.equal(event.remote, '127.0.0.1');
@@ -137,6 +138,34 @@ for (const name of Object.keys(PROXIES)) {
 		const { accepted, refused } = await checkCorpus(receiver, port, { proxy: true });
 		t.note(`${accepted} accepted, ${refused} refused`);
 		assert.ok(accepted > 5 && refused > 60);
+		await receiver.stop();
+	});
+
+	// One byte a second in the head or in the body, from fifty addresses; the receiver has its default limits.
+	test(`${name}: 1000 dripping connections do not keep others out`, { timeoutMs: 200000 }, async (t) => {
+		const { receiver, port } = await behind(t, name);
+		const heads = `POST /in/gh HTTP/1.1\r\nHost: x\r\nX-A: `;
+		const bodies = head({ lines: ['Content-Length: 100000'] });
+		const dripping = [];
+		for (let i = 0; i < 1000; i++) {
+			const socket = net.connect({ port, host: '127.0.0.1', localAddress: `127.0.0.${2 + i % 50}` });
+			socket.on('error', () => {}).on('close', () => { socket.gone = true; }).resume();
+			socket.write(i % 4 === 0 ? heads : bodies);
+			dripping.push(socket);
+		}
+		const timer = setInterval(() => dripping.filter((socket) => !socket.gone).forEach((socket) => socket.write('a')), 1000);
+		t.cleanup(() => clearInterval(timer));
+		// Until long after the first of them would have been cut off by the receiver itself.
+		let over = false;
+		setTimeout(() => { over = true; }, 8000);
+		let sent = 0;
+		let failed = 0;
+		for (; !over; sent++)
+			failed += (await post(port, request(`{"i":${sent}}`), { timeoutMs: 9000 })).status === 202 ? 0 : 1;
+		clearInterval(timer);
+		t.note(`${sent} sent meanwhile, ${dripping.filter((socket) => !socket.gone).length} still drip`);
+		dripping.forEach((socket) => socket.destroy());
+		assert.equal(failed, 0, `${failed} of ${sent} honest deliveries failed`);
 		await receiver.stop();
 	});
 }
