@@ -179,6 +179,29 @@ put_field(struct buf *out, const char *name, struct bytes value)
 	buf_put_char(out, '\n');
 }
 
+/* Whether text does nothing to a terminal but show itself: UTF-8, of control characters only tab and the
+ * ends of lines, not those of C1 (U+009B begins an escape sequence) and none that turn the direction of
+ * writing, by which text can be made to look like other text. */
+static bool
+is_harmless(struct bytes text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		const unsigned char *c = text.data + i;
+		size_t left = text.len - i;
+		bool ends_line = c[0] == '\n' || (c[0] == '\r' && left > 1 && c[1] == '\n');
+		if ((c[0] < 0x20 && c[0] != '\t' && !ends_line) || c[0] == 0x7f)
+			return false;
+		if (c[0] == 0xc2 && left > 1 && c[1] < 0xa0)
+			return false;
+		/* U+202A to U+202E, U+2066 to U+2069. */
+		if (c[0] == 0xe2 && left > 2 &&
+			((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) ||
+				(c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9)))
+			return false;
+	}
+	return utf8_valid(text);
+}
+
 /* Everything of the envelope, then the body when a terminal can take it. */
 static void
 put_details(struct buf *out, const struct store_record *record)
@@ -219,10 +242,7 @@ put_details(struct buf *out, const struct store_record *record)
 		buf_put_char(out, '\n');
 	}
 	buf_put_char(out, '\n');
-	/* A body is somebody else's text: no escape sequences for the terminal. */
-	bool plain = utf8_valid(ev->body) &&
-		(ev->body.len == 0 || memchr(ev->body.data, 0x1b, ev->body.len) == NULL);
-	if (plain)
+	if (is_harmless(ev->body))
 		buf_put_bytes(out, ev->body);
 	else
 		buf_put_str(out, "(not text; --body writes it out)");

@@ -11,7 +11,7 @@ import path from 'node:path';
 import { test, assert } from '../lib/harness.mjs';
 import { head } from '../lib/framing.mjs';
 import { makeDisk } from '../lib/disk.mjs';
-import { startIngest } from '../lib/hooklog.mjs';
+import { ndjson, runOk, startIngest } from '../lib/hooklog.mjs';
 import { abort, drip, fdCount, historyWithFaults, makeDir, MIB, post, request, rssBytes, sleep, soon, startReceiver, stopUnderLoad, stored } from '../lib/load.mjs';
 
 test('aborted requests leave nothing behind', async (t) => {
@@ -148,4 +148,45 @@ test('nothing that is sent can forge a log line or leave a terminal sequence in 
 	assert.doesNotMatch(receiver.stderr, /[^\n\x20-\x7e]/);
 	assert.doesNotMatch(receiver.stderr, /^[^ ]+ error fake/m);
 	assert.ok(fs.existsSync(path.join(receiver.dir, 'log')));
+});
+
+test('nothing that was stored or kept does anything to the terminal that shows it', async (t) => {
+	const receiver = await startReceiver(t);
+	await runOk(['source', 'add', 'open', '--allow-unsigned', '--data', receiver.dir]);
+	const evil = ['\x1b[2J', '\u009b31m', '\u202edrow', '\u2066x', 'a\rb', '\x7f', '\x07', '\x08\x08', '\u0085', '"\\', '<script>alert(1)</script>', '%s%n', '\xff\xfe', 'tab\there', 'caf\u00e9 \u4f60'];
+	const statuses = new Set();
+	for (let i = 0; i < 200; i++) {
+		const value = evil[i % evil.length] + i;
+		const where = ['event', 'delivery', 'hook', 'header', 'type', 'query', 'body'][i % 7];
+		const at = (name, otherwise) => (where === name ? value : otherwise);
+		const body = Buffer.from(at('body', '{}'), value.includes('\xff') ? 'latin1' : 'utf8');
+		// Every fourth to a source that refuses it and keeps it.
+		const target = `/in/${i % 4 === 0 ? 'gh' : 'open'}${where === 'query' ? `?q=${encodeURIComponent(value)}` : ''}`;
+		const text = `POST ${target} HTTP/1.1\r\nHost: x\r\nX-GitHub-Event: ${at('event', 'e')}\r\nX-GitHub-Delivery: ${at('delivery', `d${i}`)}\r\nX-GitHub-Hook-ID: ${at('hook', '1')}\r\n`
+			+ `X-Other: ${at('header', '1')}\r\nContent-Type: ${at('type', 'application/json')}\r\nX-Hub-Signature-256: sha256=${'0'.repeat(64)}\r\nContent-Length: ${body.length}\r\n\r\n`;
+		let answer;
+		do // until the new source is known
+			answer = await post(receiver.port, Buffer.concat([Buffer.from(text), body]).toString('latin1'));
+		while (answer.status === 404);
+		statuses.add(answer.status);
+	}
+	assert.deepEqual([...statuses].sort(), [202, 400, 401]);
+	const kept = ndjson((await runOk(['quarantine', 'list', '--json', '--data', receiver.dir])).stdout);
+	await receiver.stop();
+	const events = await stored(receiver.dir);
+	assert.ok(events.length > 50 && kept.length > 5, `${events.length} stored, ${kept.length} kept`);
+	const shown = [
+		['log', 'tail', '--count', '1000'],
+		['source', 'list'],
+		['quarantine', 'list'],
+		...kept.map(({ id }) => ['quarantine', 'show', String(id)]),
+		...events.slice(0, 60).map(({ seq }) => ['log', 'show', String(seq)]),
+	];
+	for (const args of shown) {
+		const { stdout } = await runOk([...args, '--data', receiver.dir]);
+		assert.doesNotMatch(stdout, /[\x00-\x08\x0b-\x1f\x7f\u0080-\u009f\u202a-\u202e\u2066-\u2069\ufffd]/, args.join(' '));
+	}
+	// As JSON every line is one object, and says exactly what was sent.
+	const again = ndjson((await runOk(['log', 'tail', '--count', '1000', '--json', '--data', receiver.dir])).stdout);
+	assert.deepEqual(again.map((event) => event.body ?? event.body_base64), events.map((event) => event.body ?? event.body_base64));
 });

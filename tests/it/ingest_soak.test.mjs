@@ -6,7 +6,8 @@
 // TEST-TIMEOUT: 7200
 // TEST-ALONE
 import { test, assert } from '../lib/harness.mjs';
-import { abort, fdCount, flood, historyWithFaults, MIB, post, request, rssBytes, sleep, soon, startReceiver, stopUnderLoad } from '../lib/load.mjs';
+import { head } from '../lib/framing.mjs';
+import { abort, drip, fdCount, flood, historyWithFaults, MIB, post, request, rssBytes, sleep, soon, startReceiver, stopUnderLoad } from '../lib/load.mjs';
 
 test('100,000 aborted requests leave nothing behind', { timeoutMs: 1800000 }, async (t) => {
 	const receiver = await startReceiver(t);
@@ -40,6 +41,28 @@ test('10,000 connections: no crash, and service goes on', { timeoutMs: 600000 },
 		post(receiver.port, request('{}')).then(({ status }) => { served ||= status === 202; });
 		return served;
 	}, 'service', 5000);
+	await receiver.stop();
+});
+
+test('more slow senders than there are connections: service is back once their deadline has passed', { timeoutMs: 600000 }, async (t) => {
+	const receiver = await startReceiver(t);
+	const bodies = [head({ lines: ['Content-Length: 100000'] }), ...'b'.repeat(2000)];
+	for (const text of ['POST /in/gh HTTP/1.1\r\nHost: x\r\nX-A: ' + 'a'.repeat(4096), bodies]) {
+		const dripping = await drip(receiver.port, 1000, text, 1000);
+		let refused = 0;
+		await soon(async () => {
+			const { status } = await post(receiver.port, request('{}'), { timeoutMs: 2000 });
+			refused += status === 202 ? 0 : 1;
+			return status === 202;
+		}, 'service while they go on', 8000); // 5 s for a head, or for the first bytes of a body
+		// Whoever was let in later is cut off as well.
+		await soon(() => dripping.open() === 0, 'all of them cut off', 60000);
+		dripping.stop();
+		t.note(`${refused} honest deliveries failed before, ${Math.round(rssBytes(receiver.pid) / MIB)} MiB`);
+		assert.ok(rssBytes(receiver.pid) < 300 * MIB);
+		for (let i = 0; i < 100; i++)
+			assert.equal((await post(receiver.port, request('{}'))).status, 202);
+	}
 	await receiver.stop();
 });
 
