@@ -497,24 +497,24 @@ finish(struct store *s, struct commit *c, enum rc rc, struct err *e)
 		index_committed(s->index, s->last_seq, s->chain);
 }
 
-/* Under the lock. Waits for events, and then for more of them. Who was just answered is likely to send again at once; a
+/* Under the lock. Waits for as many events as are to be expected, and then for the first one. Who was just answered is likely to send again at once; a
  * commit that does not wait for him carries only those who came while the one before was under way, so that with
  * syncs that take long two halves of the senders take turns. */
 static void
 wait_for_events(struct store *s)
 {
 	struct timespec until;
-	s->wake_at = 1;
-	while (s->first == NULL && !s->closing && !s->roll_wanted)
-		pthread_cond_wait(&s->queued, &s->lock);
 	int64_t gather_us = s->commit_us / GATHER_PART;
 	int64_t until_us = s->answered_at_us + (gather_us < GATHER_US_MAX ? gather_us : GATHER_US_MAX);
-	s->wake_at = s->expected;
 	until.tv_sec = (time_t)(until_us / 1000000);
 	until.tv_nsec = (long)(until_us % 1000000 * 1000);
+	s->wake_at = s->expected;
 	while (gather_us >= GATHER_US_MIN && s->queue_count < s->expected && !s->closing && !s->roll_wanted &&
 		clock_monotonic_us() < until_us)
 		pthread_cond_timedwait(&s->queued, &s->lock, &until);
+	s->wake_at = 1;
+	while (s->first == NULL && !s->closing && !s->roll_wanted)
+		pthread_cond_wait(&s->queued, &s->lock);
 	s->wake_at = SIZE_MAX;
 }
 
