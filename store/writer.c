@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "store/probe.h"
+#include "store/queue.h"
 #include "store/recover.h"
 #include "store/writer.h"
 
@@ -17,11 +18,6 @@
 #define DISK_RESERVE_BYTES ((uint64_t)8 * 1024 * 1024)
 /* What a clock that is slewed, not set, never goes back by. */
 #define CLOCK_STEP_US 100000
-/* How long a commit waits for those who were just answered: this part of what it takes itself, within these
- * bounds. Below the first one the wait costs more than the commit it saves. */
-#define GATHER_PART 4
-#define GATHER_US_MIN 50
-#define GATHER_US_MAX 5000
 /* How much of the log may count as memory of the writer's. */
 #define FORGET_EVERY_BYTES ((size_t)16 * 1024 * 1024)
 
@@ -428,33 +424,6 @@ commit(struct store *s, struct commit *c, struct err *e)
 
 /* ---- the thread ---- */
 
-static struct item *
-queue_take(struct store *s, size_t *count)
-{
-	struct item *items = s->first, **end = &items;
-	size_t n = 0, bytes = 0;
-	/* A batch is never split, however small a commit should be. */
-	while (*end != NULL && (n == 0 || n + (*end)->batch_rest < s->options.commit_events_max)) {
-		struct item **after = end;
-		size_t more = 0, take = 1 + (*end)->batch_rest;
-		for (size_t i = 0; i < take; i++, after = &(*after)->next)
-			more += packed_bytes(&(*after)->packed);
-		if (n > 0 && bytes + more > LIMIT_COMMIT_BYTES)
-			break;
-		bytes += more;
-		n += take;
-		end = after;
-	}
-	s->first = *end;
-	*end = NULL;
-	if (s->first == NULL)
-		s->end = &s->first;
-	s->queue_count -= n;
-	s->queue_bytes -= bytes;
-	*count = n;
-	return items;
-}
-
 static void
 answer(struct item *items, enum rc rc, const struct err *e)
 {
@@ -497,39 +466,6 @@ finish(struct store *s, struct commit *c, enum rc rc, struct err *e)
 		index_committed(s->index, s->last_seq, s->chain);
 }
 
-/* Under the lock. Waits for as many events as are to be expected, and then for the first one. Who was just answered is likely to send again at once; a
- * commit that does not wait for him carries only those who came while the one before was under way, so that with
- * syncs that take long two halves of the senders take turns. */
-static void
-wait_for_events(struct store *s)
-{
-	struct timespec until;
-	int64_t gather_us = s->commit_us / GATHER_PART;
-	int64_t until_us = s->answered_at_us + (gather_us < GATHER_US_MAX ? gather_us : GATHER_US_MAX);
-	until.tv_sec = (time_t)(until_us / 1000000);
-	until.tv_nsec = (long)(until_us % 1000000 * 1000);
-	s->wake_at = s->expected;
-	while (gather_us >= GATHER_US_MIN && s->queue_count < s->expected && !s->closing && !s->roll_wanted &&
-		clock_monotonic_us() < until_us)
-		pthread_cond_timedwait(&s->queued, &s->lock, &until);
-	s->wake_at = 1;
-	while (s->first == NULL && !s->closing && !s->roll_wanted)
-		pthread_cond_wait(&s->queued, &s->lock);
-	s->wake_at = SIZE_MAX;
-}
-
-/* Before the answers go out: from then on those who come are counted already. */
-static void
-note_tempo(struct store *s, const struct commit *c, int64_t took_us)
-{
-	s->commit_us = s->commit_us == 0 ? took_us : (3 * s->commit_us + took_us) / 4;
-	pthread_mutex_lock(&s->lock);
-	s->expected = c->count + s->queue_count;
-	pthread_mutex_unlock(&s->lock);
-	if (s->expected > s->options.commit_events_max)
-		s->expected = s->options.commit_events_max;
-}
-
 void *
 writer_thread(void *context)
 {
@@ -538,7 +474,7 @@ writer_thread(void *context)
 		struct commit c = { 0 };
 		struct err e = { .rc = RC_OK };
 		pthread_mutex_lock(&s->lock);
-		wait_for_events(s);
+		queue_wait(s);
 		if (s->roll_wanted) {
 			pthread_mutex_unlock(&s->lock);
 			roll_as_asked(s);
@@ -560,7 +496,7 @@ writer_thread(void *context)
 		int64_t from_us = clock_monotonic_us();
 		enum rc rc = commit(s, &c, &e);
 		int64_t took_us = clock_monotonic_us() - from_us;
-		note_tempo(s, &c, took_us);
+		queue_note_commit(s, c.count, took_us);
 		if (rc == RC_OK)
 			commits_note(&s->commits, c.count, took_us);
 		finish(s, &c, rc, &e);
