@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For ZSTD_c_forceAttachDict. */
+/* For ZSTD_c_forceAttachDict and the parameters of a dictionary. */
 #define ZSTD_STATIC_LINKING_ONLY
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,6 +24,18 @@
 /* Fewer samples give a dictionary that fits them and nothing else. */
 #define DICT_SAMPLES_MIN 8
 
+/* With a dictionary nearly all of a webhook is found in it, in long matches; what costs is to go through the tables
+ * and to clear those of the context, so both are smaller than the level's (docs/adr/0018-compression.md). */
+static const ZSTD_compressionParameters with_dict = {
+	.windowLog = 17,
+	.chainLog = 12,
+	.hashLog = 15,
+	.searchLog = 1,
+	.minMatch = 7,
+	.targetLength = 0,
+	.strategy = ZSTD_fast,
+};
+
 struct dict {
 	atomic_uint refs;
 	uint32_t id;
@@ -44,7 +56,8 @@ dict_new(struct bytes data)
 	d->id = (uint32_t)xxh3(copy, data.len);
 	if (d->id == 0)
 		d->id = 1; /* 0 says "none" in a record */
-	d->compress = ZSTD_createCDict(copy, data.len, LEVEL);
+	d->compress = ZSTD_createCDict_advanced(
+		copy, data.len, ZSTD_dlm_byRef, ZSTD_dct_auto, with_dict, ZSTD_defaultCMem);
 	d->expand = ZSTD_createDDict(copy, data.len);
 	/* Both fail only without memory, or for a dictionary zstd's own header of which is broken. */
 	if (d->compress == NULL || d->expand == NULL) {
