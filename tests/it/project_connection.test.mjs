@@ -1,69 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A connection to PostgreSQL that breaks at any message of the protocol: every event is in the tables once.
-import net from 'node:net';
-import path from 'node:path';
 import { program, test, assert } from '../lib/harness.mjs';
-import { tempDir } from '../lib/hooklog.mjs';
+import { startPgProxy } from '../lib/pgproxy.mjs';
 import { startPostgres } from '../lib/postgres.mjs';
 import { fullPull, makeLog, makeProject, repository, sender } from '../lib/project.mjs';
 
 const pg = await startPostgres(program);
 
-// Stands between the program and the server. cut = {message, after}: the first connection is cut when the program
-// has sent that many messages, before the last one is passed on or after. .counts: messages of each connection.
-async function startProxy(t) {
-	const dir = tempDir(t, 'proxy');
-	const proxy = { dir, cut: null, counts: [] };
-	const server = net.createServer((client) => {
-		const index = proxy.counts.push(0) - 1;
-		const upstream = net.connect(path.join(pg.dir, '.s.PGSQL.5432'));
-		let pending = Buffer.alloc(0);
-		let started = false;
-		const cut = () => {
-			client.destroy();
-			upstream.destroy();
-		};
-		client.on('data', (data) => {
-			pending = Buffer.concat([pending, data]);
-			for (;;) {
-				// The first message has no type.
-				const head = started ? 1 : 0;
-				if (pending.length < head + 4)
-					return;
-				const length = head + pending.readUInt32BE(head);
-				if (pending.length < length)
-					return;
-				const message = pending.subarray(0, length);
-				pending = pending.subarray(length);
-				started = true;
-				proxy.counts[index]++;
-				const here = index === 0 && proxy.cut?.message === proxy.counts[index];
-				if (here && !proxy.cut.after) {
-					cut();
-					return;
-				}
-				if (here) {
-					client.destroy();
-					upstream.end(message); // what was sent is carried out, but nobody hears of it
-					return;
-				}
-				upstream.write(message);
-			}
-		});
-		upstream.on('data', (data) => client.write(data));
-		for (const [one, other] of [[client, upstream], [upstream, client]]) {
-			one.on('error', () => {});
-			one.on('close', () => other.destroy());
-		}
-	});
-	await new Promise((resolve) => server.listen(path.join(dir, '.s.PGSQL.5432'), resolve));
-	t.cleanup(() => server.close());
-	return proxy;
-}
-
 test('cut at every message, before and after it reached the server', { timeoutMs: 600000 }, async (t) => {
 	const log = await makeLog(t);
-	const proxy = await startProxy(t);
+	const proxy = await startPgProxy(t, pg);
 	const project = await makeProject(t, log, pg, { env: { HOOKLOG_PROJECTOR_BATCH_EVENTS_MAX: '2' } });
 	const post = async () => {
 		for (let i = 0; i < 3; i++) // two transactions
@@ -74,7 +20,8 @@ test('cut at every message, before and after it reached the server', { timeoutMs
 	project.env.PGHOST = proxy.dir;
 	const cycle = async (cut) => {
 		await post();
-		proxy.cut = cut;
+		// The first connection is cut when the program has sent so many messages.
+		proxy.look = (index, count) => (index === 0 && count === cut?.message ? (cut.after ? 'last' : 'cut') : undefined);
 		proxy.counts = [];
 		const result = await project.runOk('run', '--to', String(log.sent));
 		assert.deepEqual(await project.query("select count(*), max(e.seq), g.seq from hooklog.events e, hooklog.generations g where g.status = 'live' group by g.seq"),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Proving tables against the log, and tables that were folded in memory against those made batch by batch.
 import { program, test, assert } from '../lib/harness.mjs';
-import { ndjson, runOk, until } from '../lib/hooklog.mjs';
+import { ndjson, runOk } from '../lib/hooklog.mjs';
 import { startPostgres } from '../lib/postgres.mjs';
 import { fullPull, makeDefinitions, makeLog, makeProject, repository, review, sender, thinPull } from '../lib/project.mjs';
 
@@ -163,21 +163,4 @@ test('folded in memory and loaded as a whole: the same rows, whatever the memory
 		await project.catchUp();
 		await project.runOk('verify');
 	}
-});
-
-test('killed at any time while it loads: the old tables or the new ones, nothing half', async (t) => {
-	const project = await prepare(t);
-	await simulate(project.log, 2000, 6);
-	await project.catchUp();
-	for (let ms = 0; ms < 400; ms += 25) {
-		const rebuild = project.start('rebuild');
-		await new Promise((resolve) => setTimeout(resolve, ms));
-		await rebuild.kill();
-		assert.equal(await project.value("select count(*) from hooklog.generations where status = 'live'"), '1');
-		assert.equal(await project.value('select count(*) from hooklog.events'), String(project.log.sent));
-	}
-	await until(async () => (await project.value("select count(*) from pg_stat_activity where application_name = 'hooklog rebuild'")) === '0');
-	await project.runOk('rebuild');
-	await project.runOk('verify');
-	assert.equal(await project.value("select count(*) from hooklog.generations where status = 'building'"), '0');
 });
