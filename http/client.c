@@ -113,7 +113,8 @@ on_body(char *data, size_t size, size_t count, void *context)
 	size_t len = size * count;
 	size_t room = body->max_bytes - body->len;
 	buf_put(body, data, len < room ? len : room);
-	return len;
+	/* Anything else ends the transfer: an answer may have no end. */
+	return len <= room ? len : 0;
 }
 
 /* The value of Retry-After in seconds: a number or an HTTP date; -1 when it is neither. */
@@ -408,7 +409,8 @@ http_request(struct http_client *c, const char *method, const char *url,
 	c->tried = false;
 	set_up(c, method, url, list, body, response);
 	CURLcode code = curl_easy_perform(c->easy);
-	if (code != CURLE_OK) {
+	bool enough = code == CURLE_WRITE_ERROR && response->body.len == response->body.max_bytes;
+	if (code != CURLE_OK && !enough) {
 		char shown[600];
 		url_for_people(url, shown, sizeof(shown));
 		if (c->refused[0] != '\0' && !c->tried)

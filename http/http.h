@@ -43,7 +43,7 @@ struct http_header {
 struct http_response {
 	int status;
 	int64_t retry_after_s; /* of the Retry-After header in seconds (RFC 9110 §10.2.3); -1: none */
-	struct buf body;       /* at most HTTP_ANSWER_BYTES, the rest is dropped; owned by the caller */
+	struct buf body;       /* at most HTTP_ANSWER_BYTES, the rest is not waited for; owned by the caller */
 };
 
 #define HTTP_ANSWER_BYTES ((size_t)1024 * 1024)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "replay/backoff.h"
 #include "replay/run.h"
-#include "replay/sender.h"
 
 /* A replay in the order of the log: the next event leaves after the answer to the one before. */
 
@@ -52,7 +52,7 @@ flush(struct run *run, struct err *e)
 		if (rc != RC_AGAIN || attempt >= o->retries)
 			break;
 		result->interrupted = run_stopped_within_us(
-			run, sender_backoff_us(o->backoff_first_ms, attempt, answer.retry_after_s));
+			run, replay_backoff_us(o->backoff_first_ms, attempt, answer.retry_after_s));
 		if (result->interrupted)
 			return RC_OK;
 		result->retried++;

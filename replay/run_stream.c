@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "replay/backoff.h"
 #include "replay/run.h"
-#include "replay/sender.h"
 
 /* A replay to a target that tells later what it has stored: many events are under way, in the order
  * of the log. When something fails, what was not confirmed is read again from the log, so nothing
@@ -262,7 +262,7 @@ run_stream(struct run *run, struct err *e)
 		if (rc != RC_AGAIN || s.failures++ >= o->retries)
 			break;
 		s.stop = result->interrupted = run_stopped_within_us(
-			run, sender_backoff_us(o->backoff_first_ms, s.failures - 1, -1));
+			run, replay_backoff_us(o->backoff_first_ms, s.failures - 1, -1));
 		if (s.stop) {
 			rc = RC_OK;
 			break;

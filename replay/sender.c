@@ -6,14 +6,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/crypto.h"
 #include "base/pace.h"
+#include "replay/backoff.h"
 #include "replay/sender.h"
 
-#define BACKOFF_FIRST_MS 500
-#define BACKOFF_MS_MAX 30000
-/* A target that asks for more than this is taken at its word for an hour, then asked again. */
-#define RETRY_AFTER_S_MAX 3600
 #define BUCKETS 4096
 #define BATCH_BYTES ((size_t)4 * 1024 * 1024)
 /* Failures in a row, over all events, after which a target is left alone for a while. */
@@ -70,21 +66,6 @@ struct sender {
 	int64_t closed_at_us; /* nothing is sent before */
 	struct sender_state state;
 };
-
-int64_t
-sender_backoff_us(int64_t first_ms, uint64_t attempt, int64_t retry_after_s)
-{
-	int64_t ms = first_ms > 0 ? first_ms : BACKOFF_FIRST_MS;
-	for (uint64_t i = 0; i < attempt && ms < BACKOFF_MS_MAX; i++)
-		ms *= 2;
-	ms = ms < BACKOFF_MS_MAX ? ms : BACKOFF_MS_MAX;
-	uint32_t random;
-	crypto_random(&random, sizeof(random));
-	ms = ms / 2 + (int64_t)(random % (uint32_t)(ms / 2 + 1));
-	if (retry_after_s > RETRY_AFTER_S_MAX)
-		retry_after_s = RETRY_AFTER_S_MAX;
-	return 1000 * (retry_after_s * 1000 > ms ? retry_after_s * 1000 : ms);
-}
 
 /* ---- entities; all under the mutex ---- */
 
@@ -148,7 +129,7 @@ breaker_failed(struct sender *s, const struct replay_answer *answer, const struc
 	s->failures++;
 	snprintf(s->state.trouble, sizeof(s->state.trouble), "%.255s", e->text);
 	if (s->failures >= BREAKER_FAILURES && now >= s->closed_at_us) {
-		s->closed_at_us = now + sender_backoff_us(o->backoff_first_ms, s->opened_row, -1);
+		s->closed_at_us = now + replay_backoff_us(o->backoff_first_ms, s->opened_row, -1);
 		if (s->opened_row++ == 0)
 			s->state.breaker_opened++;
 		s->state.breaker_open = true;
@@ -157,7 +138,7 @@ breaker_failed(struct sender *s, const struct replay_answer *answer, const struc
 	}
 	/* 429 and 503 with a time speak for the whole target. */
 	if (!answer->about_event && answer->retry_after_s > 0) {
-		int64_t asked = now + sender_backoff_us(1, 0, answer->retry_after_s);
+		int64_t asked = now + replay_backoff_us(1, 0, answer->retry_after_s);
 		s->closed_at_us = asked > s->closed_at_us ? asked : s->closed_at_us;
 	}
 }
@@ -185,7 +166,7 @@ try_again(struct sender *s, struct entity *x, const struct replay_answer *answer
 {
 	int64_t first_ms = s->options->backoff_first_ms;
 	x->due_us = clock_monotonic_us() +
-		    sender_backoff_us(first_ms, x->head->attempts - 1, answer->retry_after_s);
+		    replay_backoff_us(first_ms, x->head->attempts - 1, answer->retry_after_s);
 	x->next = s->waiting;
 	s->waiting = x;
 	pthread_cond_signal(&s->work);

@@ -14,10 +14,6 @@ struct sender;
 
 #define SENDER_BATCHES 16
 
-/* Wait before attempt + 1: doubled each time, with jitter so that many replays do not knock in
- * step, and at least what the target asks for. */
-int64_t sender_backoff_us(int64_t first_ms, uint64_t attempt, int64_t retry_after_s);
-
 struct sender_outcome {
 	const struct event *event;
 	bool delivered;

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "replay/backoff.h"
 #include "replay/sender.h"
 
 /* The sender over a target that answers from a table and looks at the order of what it gets. */
@@ -277,14 +278,14 @@ static void
 backoff_grows_to_a_limit(void **unused UNUSED)
 {
 	for (int i = 0; i < 100; i++) {
-		int64_t first = sender_backoff_us(0, 0, -1), third = sender_backoff_us(0, 2, -1);
+		int64_t first = replay_backoff_us(0, 0, -1), third = replay_backoff_us(0, 2, -1);
 		assert_true(first >= 250000 && first <= 500000);
 		assert_true(third >= 1000000 && third <= 2000000);
-		int64_t last = sender_backoff_us(0, 100, -1);
+		int64_t last = replay_backoff_us(0, 100, -1);
 		assert_true(last >= 15000000 && last <= 30000000);
 	}
-	assert_int_equal(sender_backoff_us(1, 0, 7), 7000000);
-	assert_int_equal(sender_backoff_us(1, 0, 1000000), 3600000000LL);
+	assert_int_equal(replay_backoff_us(1, 0, 7), 7000000);
+	assert_int_equal(replay_backoff_us(1, 0, 1000000), 3600000000LL);
 }
 
 int
