@@ -156,6 +156,12 @@ test('silent, dripping and half handshakes are closed by the deadline while othe
 		raw((socket) => drip(socket, hello)); // a handshake that drips and never ends
 		raw((socket) => socket.write(hello)); // one that stops half way
 		raw((socket) => socket.write(hello.subarray(0, 40)));
+		raw((socket) => socket.write(crypto.randomBytes(1 + i * 400))); // rubbish
+		raw((socket) => { // a handshake with a byte in it changed
+			const bytes = Buffer.from(hello);
+			bytes[i * (bytes.length >> 4)] ^= 0xff;
+			socket.write(bytes);
+		});
 	}
 	for (let i = 0; i < 5; i++) {
 		const header = await connect({ port }, { ca });
