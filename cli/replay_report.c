@@ -17,12 +17,15 @@ replay_report_progress(const struct replay_result *r, void *context)
 	struct replay_report *c = context;
 	int64_t now = clock_monotonic_ms();
 	bool terminal = isatty(STDERR_FILENO);
+	c->begun_seq = c->begun_seq == 0 ? r->next_seq : c->begun_seq;
 	if (now - c->shown_ms < (terminal ? PROGRESS_EVERY_MS : PROGRESS_LINE_EVERY_MS))
 		return;
 	c->shown_ms = now;
 	uint64_t total = r->to_seq - r->from_seq + 1, done = r->next_seq - r->from_seq;
 	int64_t ms = now - c->start_ms;
-	uint64_t left_s = done == 0 ? 0 : (total - done) * (uint64_t)ms / done / 1000;
+	/* What an earlier process of the run has done took none of this time. */
+	uint64_t since = r->next_seq - c->begun_seq;
+	uint64_t left_s = since == 0 ? 0 : (total - done) * (uint64_t)ms / since / 1000;
 	char line[256];
 	snprintf(line, sizeof(line),
 		"%3" PRIu64 "%%  seq %" PRIu64 " of %" PRIu64 "  sent %" PRIu64 "  refused %" PRIu64

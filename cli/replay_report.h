@@ -9,6 +9,7 @@
 /* The context of the three callbacks of replay_options below. */
 struct replay_report {
 	int64_t start_ms, shown_ms; /* of clock_monotonic_ms */
+	uint64_t begun_seq; /* the first event that was not done when it began; 0: not known yet */
 	uint64_t refused_shown;
 };
 
