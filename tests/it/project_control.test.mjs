@@ -162,7 +162,8 @@ test('a projector that was frozen and thawed cannot write behind the back of its
 	const project = await makeProject(t, log, pg, { env: { HOOKLOG_PROJECTOR_BATCH_EVENTS_MAX: '1' } });
 	const old = project.start('run');
 	await project.reached(3, old);
-	for (let round = 0; round < 5; round++) {
+	for (let round = 0; round < (process.env.TEST_SOAK ? 100 : 5); round++) {
+		const said = old.stderr.length;
 		old.child.kill('SIGSTOP');
 		await project.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'hooklog project' and datname = current_database()");
 		const next = project.start('run');
@@ -171,7 +172,7 @@ test('a projector that was frozen and thawed cannot write behind the back of its
 		await fill(log, 5);
 		await project.reached(log.sent, next);
 		assert.equal(next.ended, null, next.stderr);
-		await old.waitFor(/project\.locked|postgres\.unavailable/);
+		await until(() => /project\.locked|postgres\.unavailable/.test(old.stderr.slice(said)));
 		await next.stop();
 		await fill(log, 2);
 		await project.reached(log.sent, old); // and takes over when the other one is gone
