@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// TEST-TIMEOUT: 900
 // What operators do to generations: pause, resume, stop at an event, go back, drop, reset; explaining a row.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { program, test, assert } from '../lib/harness.mjs';
@@ -156,7 +157,7 @@ test('reset: the same again changes nothing, and puts right what was changed', a
 	assert.deepEqual((await audit(project)).slice(1), [['reset', '1', '9', '4', 'hooklog'], ['reset', '1', '9', '0', 'hooklog']]);
 });
 
-test('a projector that was frozen and thawed cannot write behind the back of its successor', async (t) => {
+test('a projector that was frozen and thawed cannot write behind the back of its successor', { timeoutMs: 600000 }, async (t) => {
 	const log = await makeLog(t);
 	await fill(log, 3);
 	const project = await makeProject(t, log, pg, { env: { HOOKLOG_PROJECTOR_BATCH_EVENTS_MAX: '1' } });
