@@ -26,11 +26,11 @@ scalar(struct jpath_scan *s, const unsigned char *p)
 	case '"':
 		return jpath_string(s, p, &escaped);
 	case 't':
-		return jpath_word(s, p, "true");
+		return s->end - p >= 4 && memcmp(p, "true", 4) == 0 ? p + 4 : NULL;
 	case 'f':
-		return jpath_word(s, p, "false");
+		return s->end - p >= 5 && memcmp(p, "false", 5) == 0 ? p + 5 : NULL;
 	case 'n':
-		return jpath_word(s, p, "null");
+		return s->end - p >= 4 && memcmp(p, "null", 4) == 0 ? p + 4 : NULL;
 	default:
 		return *p == '-' || (*p >= '0' && *p <= '9') ? jpath_number(s, p) : NULL;
 	}
