@@ -208,6 +208,8 @@ find_stored(struct index *ix, const struct index_key *key, struct index_entry *e
 	if (code == 0 && v.mv_size == INDEX_VALUE_BYTES) {
 		entry->seq = db_get_seq(v.mv_data);
 		memcpy(entry->body, (unsigned char *)v.mv_data + 8, INDEX_BODY_BYTES);
+	} else if (code == MDB_NOTFOUND) {
+		rc = RC_NOTFOUND; /* the usual case, not worth a text */
 	} else {
 		rc = db_err(e, code == 0 ? MDB_CORRUPTED : code, "look up a delivery in %s", ix->path);
 	}
