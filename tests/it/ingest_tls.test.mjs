@@ -52,7 +52,7 @@ function connect(where, { ca, ...options } = {}) {
 
 async function post(where, ca, body = '{}') {
 	const socket = await connect(where, { ca });
-	socket.write(head(Buffer.byteLength(body)));
+	socket.write(head(Buffer.byteLength(body), 'Connection: close\r\n'));
 	socket.write(body);
 	await socket.over;
 	return { status: Number(socket.got.slice(9, 12)), text: socket.got, name: socket.peer };

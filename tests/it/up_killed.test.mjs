@@ -8,8 +8,8 @@ import { test, assert } from '../lib/harness.mjs';
 import { exec, ndjson, runOk, start, startUp, tempDir, until } from '../lib/hooklog.mjs';
 import { soon } from '../lib/load.mjs';
 
-const COUNT = 4000;
-const KILLS = 3;
+const COUNT = 2000;
+const KILLS = 2;
 const SEED = 11;
 
 test('killing up under simulate loses nothing that was acknowledged', { timeoutMs: 240000 }, async (t) => {
