@@ -63,6 +63,15 @@ position(struct sub *s, uint64_t otherwise, uint64_t *seq, struct err *e)
 		return store_seq_at(s->reader, since->time_us, seq, e);
 	if (*seq == 0)
 		return err_set(e, RC_INVALID, NULL, "--from must be at least 1");
+	/* It would wait for that number, and never see what comes before. */
+	if (*seq > s->span.last_seq + 1)
+		return err_set(e, RC_INVALID, NULL,
+			"the log ends at event %" PRIu64 ": --from can be %" PRIu64 " at most",
+			s->span.last_seq, s->span.last_seq + 1);
+	if (s->span.first_seq > 0 && *seq < s->span.first_seq)
+		return err_set(e, RC_NOTFOUND, "replay.range-gone",
+			"event %" PRIu64 " is not in the log any more; it begins with %" PRIu64, *seq,
+			s->span.first_seq);
 	return RC_OK;
 }
 

@@ -190,7 +190,12 @@ test('what cannot be is refused', async (t) => {
 		['x', '--target', '/tmp/x'], ['x', '--target', server.url, '--format', 'cloudevents-batch'], ['x', '--target', server.url, '--origin', 'wind'],
 		['x', '--target', server.url, '--from', '1', '--since', '2020-01-01']])
 		assert.equal((await add(...args)).code, 2, args.join(' '));
+	// A position nothing has reached would pass over what comes before it.
+	const beyond = await add('x', '--target', server.url, '--from', '999999');
+	assert.equal(beyond.code, 2);
+	assert.match(beyond.stderr, /the log ends at event \d+: --from can be \d+ at most/);
 	assert.equal((await add('x', '--target', server.url)).code, 0);
+	assert.equal((await run(['subscription', 'seek', 'x', '--from', '999999', '--data', dir])).code, 2);
 	assert.equal((await add('x', '--target', server.url)).code, 9);
 	assert.equal((await run(['subscription', 'show', 'y', '--data', dir])).code, 3);
 	assert.equal((await run(['subscription', 'pause', '../log', '--data', dir])).code, 3);
