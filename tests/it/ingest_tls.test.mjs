@@ -112,6 +112,18 @@ test('only TLS 1.2 and 1.3 with modern ciphers are spoken, and no HTTP', async (
 	assert.match(await speaks({ maxVersion: 'TLSv1.2' }), /^TLSv1\.2 ECDHE-ECDSA-AES/);
 	assert.match(await speaks({}), /^TLSv1\.3 /);
 	assert.equal(await speaks({ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA' }), 'refused');
+	// Who wants to negotiate once more, which costs us more than him, is cut off; and nothing is handed out to resume with.
+	const again = await connect({ port }, { ca, maxVersion: 'TLSv1.2' });
+	again.on('error', () => {});
+	again.renegotiate({}, () => {});
+	await again.over;
+	const tickets = [];
+	const asking = await connect({ port }, { ca });
+	asking.on('session', (session) => tickets.push(session));
+	asking.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n');
+	await asking.over;
+	assert.match(asking.got, /^HTTP\/1\.1 200 /);
+	assert.equal(tickets.length, 0);
 	const plain = net.connect(port, '127.0.0.1');
 	let got = '';
 	plain.on('data', (data) => { got += data.toString('latin1'); });

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test, assert } from '../lib/harness.mjs';
 import { debianProgram } from '../lib/debian.mjs';
-import { cleanEnv, exec, run, runOk, startIngest, tempDir } from '../lib/hooklog.mjs';
+import { cleanEnv, exec, root, run, runOk, startIngest, tempDir } from '../lib/hooklog.mjs';
 
 const SECRET = 'a secret of sufficient length';
 
@@ -36,6 +36,16 @@ async function startIn(t, dir, env = {}) {
 		return found;
 	};
 	return receiver;
+}
+
+// Settings for TLS of the receiver's own.
+async function withCertificate(t) {
+	const dir = tempDir(t, 'pair');
+	const [cert, key] = ['cert.pem', 'key.pem'].map((name) => path.join(dir, name));
+	const made = await exec('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert, '-days', '60', '-subj', '/CN=x']);
+	assert.equal(made.code, 0, made.stderr);
+	fs.chmodSync(key, 0o600);
+	return { HOOKLOG_INGEST_TLS_CERTIFICATE_FILE: cert, HOOKLOG_INGEST_TLS_KEY_FILE: key };
 }
 
 async function post(receiver, body, { secret = SECRET, delivery = crypto.randomUUID(), source = 'gh' } = {}) {
@@ -115,13 +125,33 @@ test('the text is what Prometheus expects', async (t) => {
 // promtool is part of Debian's package prometheus.
 test('promtool finds nothing to complain about', async (t) => {
 	const { file } = await debianProgram(t, 'usr/bin/promtool', ['prometheus']);
-	const receiver = await start(t);
-	await post(receiver, '{}');
+	const receiver = await start(t, await withCertificate(t));
 	const { text } = await receiver.get('/metrics');
 	const result = await exec(file, ['check', 'metrics'], { input: text });
 	assert.equal(result.code, 0, result.stderr + result.stdout);
 	assert.equal(result.stderr + result.stdout, '');
 	await receiver.stop();
+});
+
+test('the alerts that are shipped are about metrics that exist, and name a page', async (t) => {
+	const rules = path.join(root, 'deploy/alerts.yml');
+	const text = fs.readFileSync(rules, 'utf8');
+	const receiver = await start(t, await withCertificate(t));
+	const told = (await receiver.get('/metrics')).text;
+	const names = new Set(text.match(/hooklog_[a-z_]+/g));
+	assert.ok(names.size > 8);
+	for (const name of names)
+		assert.match(told, new RegExp(`^${name}[ {]`, 'm'), name);
+	for (const [, label, value] of text.matchAll(/(outcome)="(\w+)"/g))
+		assert.match(told, new RegExp(`${label}="${value}"`));
+	const pages = [...text.matchAll(/runbook: (\S+)/g)].map((match) => match[1]);
+	assert.equal(pages.length, text.match(/- alert:/g).length);
+	for (const page of pages)
+		assert.ok(fs.existsSync(path.join(root, 'docs/runbooks', `${page}.md`)), page);
+	await receiver.stop();
+	const { file, env } = await debianProgram(t, 'usr/bin/promtool', ['prometheus']);
+	const result = await exec(file, ['check', 'rules', rules], { env: { ...cleanEnv(), ...env } });
+	assert.equal(result.code, 0, result.stderr + result.stdout);
 });
 
 test('who asks for OpenMetrics gets it', async (t) => {
