@@ -59,7 +59,7 @@ run_check(const struct cli_call *call)
 	return print_and_free(&out, rc, &e, EXIT_DONE);
 }
 
-/* SOURCE, SOURCE/EVENT, or the name of a file of JSON. */
+/* SOURCE, EVENT, SOURCE/EVENT, or the name of a file of JSON. */
 static enum rc
 read_from(struct projector_starter *starter, const char *from, struct arena *a, struct err *e)
 {
@@ -92,7 +92,7 @@ run_new(const struct cli_call *call)
 	struct err e;
 	enum rc rc = project_open(&c, call, false, &e);
 	if (rc == RC_OK && from == NULL)
-		rc = err_set(&e, RC_INVALID, NULL, "name with --from what to go by: SOURCE/EVENT, or a file of JSON");
+		rc = err_set(&e, RC_INVALID, NULL, "name with --from what to go by: SOURCE, EVENT or SOURCE/EVENT, or a file of JSON");
 	if (rc == RC_OK)
 		rc = read_from(&starter, from, c.a, &e);
 	if (rc == RC_OK)
@@ -133,7 +133,7 @@ const struct cli_command cmd_project_check = {
 };
 
 static const struct cli_option new_options[] = {
-	{ "from", CLI_STRING, "SOURCE/EVENT", "events of the log to go by: a source or provider, and their type; or a file that ends with .json" },
+	{ "from", CLI_STRING, "SOURCE/EVENT", "events of the log to go by: a source or provider, their type, or both; or a file that ends with .json" },
 	{ "output", CLI_STRING, "FILE", "where to write it, - for stdout; default NAME.sql in projector.dir, else here" },
 };
 

@@ -233,6 +233,8 @@ seq_until(struct store_reader *r, int64_t at_us, uint64_t *seq, struct err *e)
 	enum rc rc = store_seq_at(r, at_us + 1, seq, e);
 	if (rc == RC_OK)
 		*seq -= *seq > 0;
+	if (rc == RC_OK && *seq == 0)
+		rc = err_set(e, RC_NOTFOUND, NULL, "the log has no event received by then");
 	return rc;
 }
 

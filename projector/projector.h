@@ -228,7 +228,8 @@ enum rc projector_sample(const struct projector_options *o, const struct project
 
 struct projector_starter {
 	const char *name;            /* of the table */
-	const char *source, *event;  /* which events of the log; NULL: any */
+	/* Which events of the log; NULL: any. Without event, source may be the type as well. */
+	const char *source, *event;
 	struct bytes json;           /* a payload to go by instead of the log; data NULL: none */
 };
 

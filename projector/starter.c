@@ -262,6 +262,8 @@ take_json(struct guess *g, struct bytes json, struct err *e)
 static bool
 is_wanted(const struct projector_starter *s, const struct event *ev)
 {
+	if (s->event == NULL && s->source != NULL && bytes_is(ev->event, s->source))
+		return true; /* a type alone */
 	return (s->source == NULL || bytes_is(ev->source, s->source) || bytes_is(ev->provider, s->source)) &&
 		(s->event == NULL || bytes_is(ev->event, s->event));
 }

@@ -40,6 +40,7 @@ test('a file is begun from the events, tried, changed, and makes its table', asy
 	assert.equal(fs.readFileSync(written, 'utf8'), starter);
 	assert.equal((await project.run('new', 'orders', '--from', 'shop/order')).code, 1, 'it is not written over');
 	assert.equal((await project.runOk('new', 'orders', '--from', 'generic/order', '--output', '-')).stdout, starter);
+	assert.equal((await project.runOk('new', 'orders', '--from', 'order', '--output', '-')).stdout, starter);
 
 	// As it was begun, it is a projection.
 	const tried = await project.runOk('check', written, '--sample', '10');
