@@ -16,7 +16,7 @@ cross join lateral (
 		and c.author_id is distinct from i.author_id and a.is_bot is not true
 ) f
 cross join lateral (
-	select count(*) filter (where x.action = 'reopened') as reopened,
+	select count(distinct x.at) filter (where x.action = 'reopened') as reopened, -- several hooks may tell of one
 		coalesce(sum(extract(epoch from x.at - x.before)) filter (where x.action = 'reopened' and x.action_before = 'closed'), 0)::float8 / 3600
 			as closed_hours
 	from (
