@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+
 #include "tests/crash/check.h"
 #include "tests/unit/store/helper.h"
 
@@ -125,24 +127,69 @@ read_all(struct store *s, const struct check_expect *expect, struct check_outcom
 /* So many of the newest events are all sent again: what the index may not hold yet. */
 #define SENT_AGAIN 16
 
+/* Events on their way to the log, all at once, and what became of them. */
+struct resent {
+	pthread_mutex_t lock;
+	pthread_cond_t landed;
+	size_t in_the_air;
+};
+
+struct resent_event {
+	struct check_event made;
+	uint64_t seq; /* what it must be known as */
+	struct store_result result;
+	struct resent *all;
+};
+
+static void
+resent_landed(const struct store_result *result, void *context)
+{
+	struct resent_event *ev = context;
+	ev->result = *result;
+	pthread_mutex_lock(&ev->all->lock);
+	if (--ev->all->in_the_air == 0)
+		pthread_cond_signal(&ev->all->landed);
+	pthread_mutex_unlock(&ev->all->lock);
+}
+
 /* Whoever got no answer sends again; whoever got one may, too. */
 static bool
 send_again(struct store *s, const struct check_expect *expect, struct check_outcome *out)
 {
-	struct check_event c = { .body = NULL };
+	struct resent all = { .in_the_air = 1 };
+	struct resent_event *events = base_zalloc((out->last - out->first + 2) * sizeof *events);
+	size_t count = 0;
+	struct err e;
+	pthread_mutex_init(&all.lock, NULL);
+	pthread_cond_init(&all.landed, NULL);
 	for (uint64_t seq = out->first; seq != 0 && seq <= out->last; seq++) {
 		uint64_t id = expect->ids[seq - 1];
 		bool chosen = seq + SENT_AGAIN > out->last || (seq + expect->sample) % 4 == 0;
 		if (!chosen || (id & (CHECK_KEYLESS | CHECK_LARGE | CHECK_AUDIT)) != 0)
 			continue;
-		check_event_make(&c, id);
-		struct store_result result = store_append(s, &c.event);
-		if (result.rc != RC_OK || !result.duplicate || result.seq != seq)
-			return check_wrong(out, "%" PRIu64 " sent again gives %" PRIu64 " (%s)", seq, result.seq,
-				result.rc == RC_OK ? "stored" : result.err.text);
+		struct resent_event *ev = &events[count++];
+		*ev = (struct resent_event){ .seq = seq, .all = &all };
+		check_event_make(&ev->made, id);
+		pthread_mutex_lock(&all.lock);
+		all.in_the_air++;
+		pthread_mutex_unlock(&all.lock);
+		if (store_submit(s, &ev->made.event, resent_landed, ev, &e) != RC_OK)
+			return check_wrong(out, "%" PRIu64 " is not taken again: %s", seq, e.text);
 	}
-	check_event_free(&c);
-	return true;
+	pthread_mutex_lock(&all.lock);
+	for (all.in_the_air--; all.in_the_air > 0;)
+		pthread_cond_wait(&all.landed, &all.lock);
+	pthread_mutex_unlock(&all.lock);
+	for (size_t i = 0; !out->bad && i < count; i++) {
+		const struct store_result *r = &events[i].result;
+		if (r->rc != RC_OK || !r->duplicate || r->seq != events[i].seq)
+			check_wrong(out, "%" PRIu64 " sent again gives %" PRIu64 " (%s)", events[i].seq, r->seq,
+				r->rc == RC_OK ? "stored" : r->err.text);
+	}
+	for (size_t i = 0; i < count; i++)
+		check_event_free(&events[i].made);
+	free(events);
+	return !out->bad;
 }
 
 static bool
