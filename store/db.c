@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "store/db.h"
@@ -25,6 +27,8 @@
 
 #define READERS_MAX 512
 #define DATABASES_MAX 4
+/* Less than this free is a full disk, whatever error the write gave. */
+#define DISK_RESERVE_BYTES ((uint64_t)8 * 1024 * 1024)
 /* Each of these trades the promise "acknowledged is on disk", or the content of our own heap, for
  * speed. */
 #define FORBIDDEN (MDB_NOSYNC | MDB_NOMETASYNC | MDB_MAPASYNC | MDB_WRITEMAP | MDB_NOLOCK | \
@@ -84,6 +88,24 @@ db_err(struct err *e, int code, const char *fmt, ...)
 	default:
 		return err_set(e, RC_IO, "log.failed", "%s: %s", what, mdb_strerror(code));
 	}
+}
+
+bool
+db_means_full(MDB_env *env, const char *path, int code, size_t bytes)
+{
+	struct statvfs fs;
+	struct rlimit limit;
+	struct stat st;
+	mdb_filehandle_t fd;
+	if (code == ENOSPC || code == EDQUOT || code == EFBIG || code == MDB_MAP_FULL || code == MDB_TXN_FULL)
+		return true;
+	if (code != EIO)
+		return false;
+	if (statvfs(path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < DISK_RESERVE_BYTES + bytes)
+		return true;
+	mdb_env_get_fd(env, &fd);
+	return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && fstat(fd, &st) == 0 &&
+		(uint64_t)st.st_size + bytes + DISK_RESERVE_BYTES > limit.rlim_cur;
 }
 
 /* Counts this process's descriptors of a file, and closes them at exec: LMDB opens two more than it

@@ -31,6 +31,10 @@ enum rc db_read_begin(MDB_env *env, MDB_txn **txn, struct err *e) MUST_CHECK;
  * RC_CORRUPT, RC_NOTFOUND, RC_AGAIN, else RC_IO. */
 enum rc db_err(struct err *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* Whether LMDB's result code of a write of some `bytes` to the environment, whose file or folder is at path, says that
+ * there is no room, on the disk or by a limit of this process. A short write comes back as EIO. */
+bool db_means_full(MDB_env *env, const char *path, int code, size_t bytes);
+
 /* Keys of events: 8 bytes, big-endian. */
 void db_put_seq(unsigned char out[8], uint64_t seq);
 uint64_t db_get_seq(const void *data);

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/wait.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -46,6 +46,8 @@ struct index {
 	pthread_cond_t changed;
 	bool busy;    /* the thread works on frozen */
 	bool closing;
+	struct err why;     /* of trouble; guarded by lock */
+	atomic_int trouble; /* RC_OK, or how the last write failed: RC_FULL is tried again, RC_IO is final */
 	pthread_t thread;
 	bool started;
 };
@@ -123,11 +125,42 @@ write_tail(struct index *ix, const struct tail *t, bool clean, struct err *e)
 			mdb_txn_abort(txn);
 	} while (code == 0 && done < count);
 	free(rows);
-	return code == 0 ? RC_OK : db_err(e, code, "write %s", ix->path);
+	if (code == 0)
+		return RC_OK;
+	if (db_means_full(ix->env, ix->path, code, 0))
+		return err_set(e, RC_FULL, "disk-full", "write %s: %s; make room, it goes on by itself", ix->path,
+			mdb_strerror(code == EIO ? ENOSPC : code));
+	return err_set(e, RC_IO, "log.index",
+		"write %s: %s; nothing more is accepted until a restart, which makes the index anew", ix->path,
+		mdb_strerror(code));
 }
 
-/* The index is a convenience of the log: when it cannot be written the rows stay in memory and the
- * next round tries again. */
+static void
+remove_files(const struct index *ix)
+{
+	struct err e;
+	char *dir = base_strdup(ix->path);
+	*strrchr(dir, '/') = '\0';
+	char *lock = dir_path(dir, "index.mdb-lock");
+	unlink(ix->path);
+	unlink(lock);
+	if (fs_sync_dir(dir, &e) != RC_OK)
+		log_err("log.index", &e);
+	free(lock);
+	free(dir);
+}
+
+/* What the file holds after a write that failed for another reason than a full disk nobody knows, and a key that is
+ * lost would let a redelivery be stored twice: the next start makes it anew, and the log takes nothing more. */
+static void
+tell_failure(struct index *ix, enum rc rc, const struct err *e)
+{
+	log_err("log.index", e);
+	if (rc != RC_FULL)
+		remove_files(ix);
+}
+
+/* Rows that find no room stay in memory, and the next round tries again. */
 static void *
 index_thread(void *context)
 {
@@ -142,19 +175,21 @@ index_thread(void *context)
 		struct err e;
 		enum rc rc = write_tail(ix, &ix->frozen, false, &e);
 		if (rc != RC_OK)
-			log_err("log.index", &e);
+			tell_failure(ix, rc, &e);
 		pthread_mutex_lock(&ix->lock);
-		if (rc != RC_OK && ix->closing)
+		if (rc != RC_OK)
+			ix->why = e;
+		atomic_store(&ix->trouble, (int)rc);
+		ix->busy = rc != RC_OK;
+		pthread_cond_broadcast(&ix->changed);
+		if (rc != RC_OK && (ix->closing || rc != RC_FULL))
 			break; /* still busy: the next start reads the log again */
 		if (rc != RC_OK) {
 			struct timespec until;
-			clock_gettime(CLOCK_REALTIME, &until);
+			clock_gettime(CLOCK_MONOTONIC, &until);
 			until.tv_sec += RETRY_S;
 			pthread_cond_timedwait(&ix->changed, &ix->lock, &until);
-			continue;
 		}
-		ix->busy = false;
-		pthread_cond_broadcast(&ix->changed);
 	}
 	pthread_mutex_unlock(&ix->lock);
 	return NULL;
@@ -168,12 +203,12 @@ tail_free(struct tail *t)
 	t->committed_keys = t->committed_records = 0;
 }
 
-/* Whether the thread has finished with frozen; then frozen is emptied. */
+/* Whether the thread has finished with frozen; then frozen is emptied. Does not wait for a disk (index_ready). */
 static bool
 thaw(struct index *ix, bool wait)
 {
 	pthread_mutex_lock(&ix->lock);
-	while (wait && ix->busy)
+	while (wait && ix->busy && atomic_load(&ix->trouble) == RC_OK)
 		pthread_cond_wait(&ix->changed, &ix->lock);
 	bool idle = !ix->busy;
 	pthread_mutex_unlock(&ix->lock);
@@ -194,6 +229,19 @@ flush(struct index *ix)
 	ix->busy = true;
 	pthread_cond_broadcast(&ix->changed);
 	pthread_mutex_unlock(&ix->lock);
+}
+
+enum rc
+index_ready(struct index *ix, struct err *e)
+{
+	enum rc rc = (enum rc)atomic_load(&ix->trouble);
+	if (rc == RC_OK || (rc == RC_FULL && ix->tail.committed_records < TAIL_RECORDS_MAX))
+		return RC_OK;
+	pthread_mutex_lock(&ix->lock);
+	*e = ix->why;
+	pthread_cond_broadcast(&ix->changed);
+	pthread_mutex_unlock(&ix->lock);
+	return e->rc = rc;
 }
 
 static enum rc
@@ -318,80 +366,12 @@ open_env(struct index *ix, struct err *e)
 	return code == 0 ? RC_OK : db_err(e, code, "open %s", ix->path);
 }
 
-static bool
-meta_is(MDB_txn *txn, MDB_dbi meta, const char *key, struct bytes want)
-{
-	MDB_val k = db_val(bytes_str(key)), v;
-	return mdb_get(txn, meta, &k, &v) == 0 && bytes_equal(db_bytes(v), want);
-}
-
-/* Runs in a child, which damage may kill: whether the file is an index of this log that does not reach
- * past its end. A file that was not closed in order is read as a whole. */
-static bool
-looks_sound(const struct index *ix, uint64_t log_last_seq)
-{
-	MDB_env *env = NULL;
-	MDB_txn *txn = NULL;
-	MDB_dbi keys, sources, meta;
-	MDB_cursor *cursor = NULL;
-	MDB_val k, v;
-	struct index_cover cover;
-	struct source_set set;
-	uint64_t tag, block;
-	struct err e;
-	if (db_open(ix->path, DB_READ, &env, &e) != RC_OK ||
-		mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0 ||
-		mdb_dbi_open(txn, INDEX_KEYS, 0, &keys) != 0 ||
-		mdb_dbi_open(txn, INDEX_SOURCES, 0, &sources) != 0 ||
-		mdb_dbi_open(txn, INDEX_META, 0, &meta) != 0)
-		return false;
-	if (!meta_is(txn, meta, INDEX_META_FORMAT, bytes_str(INDEX_FORMAT)) ||
-		!meta_is(txn, meta, INDEX_META_LOG_ID, (struct bytes){ ix->log_id, STORE_LOG_ID_BYTES }) ||
-		!index_read_cover(txn, meta, &cover) || cover.last_seq > log_last_seq)
-		return false;
-	if (meta_is(txn, meta, INDEX_META_CLEAN, bytes_str("1")))
-		return true;
-	int code = mdb_cursor_open(txn, keys, &cursor);
-	while (code == 0 && (code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
-		uint64_t seq = v.mv_size == INDEX_VALUE_BYTES ? db_get_seq(v.mv_data) : 0;
-		/* Keys of records behind the covered range are what an interrupted write_tail leaves. */
-		if (k.mv_size != INDEX_KEY_BYTES || seq == 0 || seq > log_last_seq)
-			return false;
-	}
-	if (code == MDB_NOTFOUND)
-		code = mdb_cursor_open(txn, sources, &cursor);
-	while (code == 0 && (code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
-		if (!source_entry_decode(k, v, &tag, &block, &set))
-			return false;
-	}
-	return code == MDB_NOTFOUND;
-}
-
-/* LMDB trusts its pages and dies of damaged ones, so somebody else looks first. */
-static bool
-child_says_sound(const struct index *ix, uint64_t log_last_seq)
-{
-	pid_t child = fork();
-	if (child == 0)
-		_exit(looks_sound(ix, log_last_seq) ? 0 : 1);
-	int status = -1;
-	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-		continue;
-	return child > 0 && status == 0;
-}
-
 static void
 throw_away(const struct index *ix)
 {
 	LOG_WARN("log.index", F_S("path", ix->path),
 		F_S("note", "the index is damaged, of another version or of another log; building it anew"));
-	char *dir = base_strdup(ix->path);
-	*strrchr(dir, '/') = '\0';
-	char *lock = dir_path(dir, "index.mdb-lock");
-	unlink(ix->path);
-	unlink(lock);
-	free(lock);
-	free(dir);
+	remove_files(ix);
 }
 
 /* Adds what the log holds after last_seq. */
@@ -442,12 +422,17 @@ index_open(struct index **out, struct store_reader *r, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	struct index *ix = base_zalloc(sizeof *ix);
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&ix->lock, NULL);
-	pthread_cond_init(&ix->changed, NULL);
+	pthread_cond_init(&ix->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	atomic_init(&ix->trouble, RC_OK);
 	ix->path = dir_path(segment_set_dir(r->set), "index.mdb");
 	memcpy(ix->log_id, span.log_id, STORE_LOG_ID_BYTES);
 	ix->flushed_at_ms = clock_monotonic_ms();
-	if (fs_exists(ix->path) && !child_says_sound(ix, span.last_seq))
+	if (fs_exists(ix->path) && !index_looks_sound(ix->path, ix->log_id, span.last_seq))
 		throw_away(ix);
 	rc = open_env(ix, e);
 	if (rc == RC_OK && !index_fits(r, &ix->tail.cover)) {
@@ -480,8 +465,9 @@ index_close(struct index *ix)
 		pthread_join(ix->thread, NULL);
 		struct err e;
 		/* With a tail still frozen its write failed, so the later one must not go first. */
-		if (!ix->busy && write_tail(ix, &ix->tail, true, &e) != RC_OK)
-			log_err("log.index", &e);
+		enum rc rc = ix->busy ? RC_OK : write_tail(ix, &ix->tail, true, &e);
+		if (rc != RC_OK)
+			tell_failure(ix, rc, &e);
 	}
 	tail_free(&ix->tail);
 	tail_free(&ix->frozen);

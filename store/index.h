@@ -65,6 +65,10 @@ bool index_fits(struct store_reader *r, const struct index_cover *cover);
 /* False: meta does not say what the index covers. */
 bool index_read_cover(MDB_txn *txn, MDB_dbi meta, struct index_cover *cover);
 
+/* Whether the file is an index of this log that does not reach past log_last_seq, and can be read through without
+ * harm; looks in a child process. Call it in a process without threads. */
+bool index_looks_sound(const char *path, const unsigned char log_id[STORE_LOG_ID_BYTES], uint64_t log_last_seq);
+
 struct index;
 
 /* Opens or makes dir/index.mdb, throwing a damaged one away, and adds what the log holds beyond it;
@@ -74,7 +78,12 @@ enum rc index_open(struct index **ix, struct store_reader *r, struct err *e) MUS
 /* Writes out what is in memory and closes. NULL is fine. */
 void index_close(struct index *ix);
 
-/* Writer thread only, all of them. *stored: the entry comes from index.mdb, which carries no checksums,
+/* Whether another commit may be added. RC_FULL: the disk is, and memory holds all it may; the index tries again
+ * now, so later the answer can be another one. RC_IO: a write failed, which is final: the file was removed, so that
+ * the next start makes it anew. Writer thread only, as all that follow. */
+enum rc index_ready(struct index *ix, struct err *e) MUST_CHECK;
+
+/* *stored: the entry comes from index.mdb, which carries no checksums,
  * rather than from memory. RC_NOTFOUND: the key is new. */
 enum rc index_find(struct index *ix, const struct index_key *key, struct index_entry *entry,
 	bool *stored, struct err *e) MUST_CHECK;

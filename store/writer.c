@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -13,9 +10,6 @@
 #include "store/recover.h"
 #include "store/writer.h"
 
-/* Less than this free is a full disk, whatever error the write gave: a short write comes back from LMDB
- * as EIO. */
-#define DISK_RESERVE_BYTES ((uint64_t)8 * 1024 * 1024)
 /* What a clock that is slewed, not set, never goes back by. */
 #define CLOCK_STEP_US 100000
 /* How much of the log may count as memory of the writer's. */
@@ -36,30 +30,10 @@ struct commit {
 
 /* ---- errors ---- */
 
-/* Whether error code of a write to the segment means "no room", now or by a limit of this process. */
-static bool
-means_full(const struct store *s, int code, size_t bytes)
-{
-	struct statvfs fs;
-	struct rlimit limit;
-	struct stat st;
-	mdb_filehandle_t fd;
-	if (code == ENOSPC || code == EDQUOT || code == EFBIG || code == MDB_MAP_FULL ||
-		code == MDB_TXN_FULL)
-		return true;
-	if (code != EIO)
-		return false;
-	if (statvfs(s->dir, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < DISK_RESERVE_BYTES + bytes)
-		return true;
-	mdb_env_get_fd(s->segment->env, &fd);
-	return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-		fstat(fd, &st) == 0 && (uint64_t)st.st_size + bytes + DISK_RESERVE_BYTES > limit.rlim_cur;
-}
-
 static enum rc
 commit_err(const struct store *s, const struct commit *c, int code, const char *what, struct err *e)
 {
-	if (means_full(s, code, c->bytes))
+	if (db_means_full(s->segment->env, s->dir, code, c->bytes))
 		return err_set(e, RC_FULL, "disk-full",
 			"%s: %s; make room on the disk of %s, it goes on by itself", what,
 			mdb_strerror(code == EIO ? ENOSPC : code), s->dir);
@@ -406,6 +380,8 @@ commit(struct store *s, struct commit *c, struct err *e)
 {
 	int code = 0;
 	enum rc rc = check_room(s, e);
+	if (rc == RC_OK)
+		rc = index_ready(s->index, e);
 	if (rc != RC_OK)
 		return rc;
 	if (s->next_made || segment_is_due(s))

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "store/index.h"
+
+static bool
+meta_is(MDB_txn *txn, MDB_dbi meta, const char *key, struct bytes want)
+{
+	MDB_val k = db_val(bytes_str(key)), v;
+	return mdb_get(txn, meta, &k, &v) == 0 && bytes_equal(db_bytes(v), want);
+}
+
+/* Runs in a child, which damage may kill: whether the file is an index of this log that does not reach
+ * past its end. A file that was not closed in order is read as a whole. */
+static bool
+looks_sound(const char *path, const unsigned char log_id[STORE_LOG_ID_BYTES], uint64_t log_last_seq)
+{
+	MDB_env *env = NULL;
+	MDB_txn *txn = NULL;
+	MDB_dbi keys, sources, meta;
+	MDB_cursor *cursor = NULL;
+	MDB_val k, v;
+	struct index_cover cover;
+	struct source_set set;
+	uint64_t tag, block;
+	struct err e;
+	if (db_open(path, DB_READ, &env, &e) != RC_OK ||
+		mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0 ||
+		mdb_dbi_open(txn, INDEX_KEYS, 0, &keys) != 0 ||
+		mdb_dbi_open(txn, INDEX_SOURCES, 0, &sources) != 0 ||
+		mdb_dbi_open(txn, INDEX_META, 0, &meta) != 0)
+		return false;
+	if (!meta_is(txn, meta, INDEX_META_FORMAT, bytes_str(INDEX_FORMAT)) ||
+		!meta_is(txn, meta, INDEX_META_LOG_ID, (struct bytes){ log_id, STORE_LOG_ID_BYTES }) ||
+		!index_read_cover(txn, meta, &cover) || cover.last_seq > log_last_seq)
+		return false;
+	if (meta_is(txn, meta, INDEX_META_CLEAN, bytes_str("1")))
+		return true;
+	int code = mdb_cursor_open(txn, keys, &cursor);
+	while (code == 0 && (code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
+		uint64_t seq = v.mv_size == INDEX_VALUE_BYTES ? db_get_seq(v.mv_data) : 0;
+		/* Keys of records behind the covered range are what an interrupted write_tail leaves. */
+		if (k.mv_size != INDEX_KEY_BYTES || seq == 0 || seq > log_last_seq)
+			return false;
+	}
+	if (code == MDB_NOTFOUND)
+		code = mdb_cursor_open(txn, sources, &cursor);
+	while (code == 0 && (code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
+		if (!source_entry_decode(k, v, &tag, &block, &set))
+			return false;
+	}
+	return code == MDB_NOTFOUND;
+}
+
+bool
+index_looks_sound(const char *path, const unsigned char log_id[STORE_LOG_ID_BYTES], uint64_t log_last_seq)
+{
+	/* LMDB trusts its pages and dies of damaged ones, so somebody else looks first. */
+	pid_t child = fork();
+	if (child == 0)
+		_exit(looks_sound(path, log_id, log_last_seq) ? 0 : 1);
+	int status = -1;
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		continue;
+	return child > 0 && status == 0;
+}
