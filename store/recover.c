@@ -14,6 +14,8 @@
 /* Enough to meet damage near the end, little enough to be read at every start. */
 #define GLANCE_RECORDS 256
 #define NOTE_BYTES_MAX 4096
+#define PIECE_BYTES ((size_t)1 << 20)
+#define DIRECT_ALIGN 4096
 
 void
 recover_note_failure(const char *dir, const struct err *e)
@@ -29,19 +31,75 @@ recover_note_failure(const char *dir, const struct err *e)
 	free(path);
 }
 
-/* Asks the kernel to forget its copy of the segment; what is read afterwards comes from the disk. */
-static void
-forget_cached(const char *dir, uint64_t first_seq)
+/* Reads up to PIECE_BYTES at the place, fewer at the end of the file only. */
+static ssize_t
+read_piece(int fd, unsigned char *to, off_t at)
+{
+	size_t have = 0;
+	while (have < PIECE_BYTES) {
+		ssize_t n = pread(fd, to + have, PIECE_BYTES - have, at + (off_t)have);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		have += (size_t)n;
+		/* What is read past the cache is read in whole blocks; an odd length is the end. */
+		if (n % DIRECT_ALIGN != 0)
+			break;
+	}
+	return (ssize_t)have;
+}
+
+static enum rc
+compare_pieces(int cached, int direct, const char *path, struct err *e)
+{
+	unsigned char *a = aligned_alloc(DIRECT_ALIGN, PIECE_BYTES), *b = aligned_alloc(DIRECT_ALIGN, PIECE_BYTES);
+	enum rc rc = RC_OK;
+	ASSERT(a != NULL && b != NULL);
+	for (off_t at = 0; rc == RC_OK; at += (off_t)PIECE_BYTES) {
+		ssize_t held = read_piece(cached, a, at), there = read_piece(direct, b, at);
+		if (there < 0 && errno == EINVAL)
+			break; /* not with this file system */
+		if (held < 0 || there < 0)
+			rc = err_sys(e, RC_IO, "log.failed", errno, "read %s", path);
+		else if (held != there || memcmp(a, b, (size_t)held) != 0)
+			rc = err_set(e, RC_CORRUPT, "log.damaged",
+				"the disk does not hold what was written to %s, near byte %jd; the kernel still does: "
+				"copy the folder to another disk now, before a reboot, and start there",
+				path, (intmax_t)at);
+		if (rc != RC_OK || held < (ssize_t)PIECE_BYTES)
+			break;
+	}
+	free(a);
+	free(b);
+	return rc;
+}
+
+/* After a failed sync the kernel may hold pages as clean that never reached the disk. Asked to forget them it keeps
+ * those that another process has mapped, a projector for instance, so they are read past it and compared. Where that
+ * cannot be done, as on tmpfs, what could be forgotten is read from the disk by whoever verifies. */
+static enum rc
+compare_with_disk(const char *dir, uint64_t first_seq, struct err *e)
 {
 	char name[DIR_NAME_BYTES];
 	dir_segment_name(first_seq, name);
 	char *path = dir_path(dir, name);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-		close(fd);
-	}
+	enum rc rc = RC_OK;
+	int cached = open(path, O_RDONLY | O_CLOEXEC), direct = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	if (cached < 0)
+		rc = err_sys(e, RC_IO, "log.failed", errno, "open %s", path);
+	else if (direct >= 0)
+		rc = compare_pieces(cached, direct, path, e);
+	if (cached >= 0)
+		(void)posix_fadvise(cached, 0, 0, POSIX_FADV_DONTNEED);
+	if (direct >= 0)
+		close(direct);
+	if (cached >= 0)
+		close(cached);
 	free(path);
+	return rc;
 }
 
 struct findings {
@@ -137,8 +195,9 @@ recover_check(const char *dir, struct err *e)
 		goto done;
 	bool failed_before = fs_exists(note);
 	if (failed_before)
-		forget_cached(dir, firsts[count - 1]);
-	rc = check_in_child(dir, firsts[count - 1], failed_before, e);
+		rc = compare_with_disk(dir, firsts[count - 1], e);
+	if (rc == RC_OK)
+		rc = check_in_child(dir, firsts[count - 1], failed_before, e);
 	if (rc == RC_OK && failed_before) {
 		LOG_WARN("log.failed", F_S("path", dir),
 			F_S("note", "the last run stopped after a failed write; the log is sound, going on"));

@@ -10,9 +10,9 @@
 void recover_note_failure(const char *dir, const struct err *e);
 
 /* Looks at the end of the log in a child process before this one opens it, since damage in LMDB's
- * pages kills who reads them. After a noted failure, reads the whole last segment from the disk, not
- * from the page cache, and removes the note when it is sound. Call with the writer's lock held and no
- * segment open. RC_CORRUPT: damaged. */
+ * pages kills who reads them. After a noted failure, compares the last segment with what the disk holds, past the
+ * page cache, reads all of it, and removes the note when it is sound. Call with the writer's lock held and no
+ * segment open. RC_CORRUPT: damaged, or the disk holds something else. */
 enum rc recover_check(const char *dir, struct err *e) MUST_CHECK;
 
 #endif
