@@ -222,6 +222,11 @@ db_read_begin(MDB_env *env, MDB_txn **txn, struct err *e)
 		mdb_reader_check(env, &dead);
 		code = mdb_txn_begin(env, NULL, MDB_RDONLY, txn);
 	}
+	/* A process tells that it lives by a lock on the byte of its number in the table of readers. */
+	if (code == EAGAIN || code == EACCES)
+		return err_set(e, RC_AGAIN, "log.same-pid",
+			"begin reading: another process with this one's number, %d, uses the log from another PID "
+			"namespace; run both containers in one (docker run --pid)", (int)getpid());
 	if (code != 0)
 		return db_err(e, code, "begin reading");
 	return RC_OK;

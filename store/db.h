@@ -24,7 +24,8 @@ enum rc db_open(const char *path, enum db_mode mode, MDB_env **env, struct err *
 /* NULL is fine. */
 void db_close(MDB_env *env);
 
-/* Begins a read transaction, coping with full reader slots. RC_AGAIN: no slot is free. */
+/* Begins a read transaction, coping with full reader slots. RC_AGAIN: no slot is free, or (id log.same-pid) a process of
+ * another PID namespace has this one's number. */
 enum rc db_read_begin(MDB_env *env, MDB_txn **txn, struct err *e) MUST_CHECK;
 
 /* Fills *e for LMDB's result code (not 0) and gives the matching rc: RC_FULL for a full disk or map,

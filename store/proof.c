@@ -58,7 +58,7 @@ copy_record(struct segment *s, uint64_t seq, struct arena *a, struct bytes *reco
 	MDB_txn *txn;
 	struct bytes bytes;
 	struct record_header h;
-	enum rc rc = db_read_begin(s->env, &txn, e);
+	enum rc rc = segment_begin(s, &txn, e);
 	if (rc != RC_OK)
 		return rc;
 	memcpy(previous, s->prev_chain, STORE_CHAIN_BYTES);
@@ -91,7 +91,7 @@ put_dictionary(struct buf *out, struct segment *s, uint32_t id, struct err *e)
 	const struct dict *d;
 	if (id == 0)
 		return RC_OK;
-	enum rc rc = db_read_begin(s->env, &txn, e);
+	enum rc rc = segment_begin(s, &txn, e);
 	if (rc != RC_OK)
 		return rc;
 	rc = segment_dict(s, txn, id, &d, e);

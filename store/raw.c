@@ -101,7 +101,7 @@ raw_read_meta(struct store_reader *r, uint64_t segment_first, struct arena *a,
 	if (rc != RC_OK)
 		return rc;
 	*count = 0;
-	rc = db_read_begin(s->env, &txn, e);
+	rc = segment_begin(s, &txn, e);
 	if (rc != RC_OK)
 		goto done;
 	int code = mdb_stat(txn, s->meta, &stat);

@@ -188,7 +188,7 @@ read_original(struct redactor *x, struct bytes *envelope, struct event *ev, stru
 	enum rc rc = segment_acquire(x->r->set, x->segment_first, &s, e);
 	if (rc != RC_OK)
 		return rc;
-	rc = db_read_begin(s->env, &txn, e);
+	rc = segment_begin(s, &txn, e);
 	if (rc == RC_OK)
 		rc = segment_get(s, txn, x->seq, &record, e);
 	if (rc == RC_OK)

@@ -100,3 +100,40 @@ test('what is allowed passes', (t) => {
 		'tests/unit/x.c': '#include <cmocka.h>\n',
 	})), []);
 });
+
+// What LMDB offers and the log must not use (docs/adr/0003-log-format-and-durability.md, the pitfalls). Flags of an environment are
+// set in one place, which asserts on them.
+const flags = /\bMDB_(NOSYNC|NOMETASYNC|MAPASYNC|WRITEMAP|NOLOCK|NOMEMINIT|FIXEDMAP)\b|\bmdb_env_(open|create|set_flags|set_mapsize)\b/;
+const unwanted = /\bMDB_(DUPSORT|DUPFIXED|INTEGERKEY|INTEGERDUP|REVERSEKEY|REVERSEDUP)\b|\bmdb_(del|cursor_del|drop|env_copy\w*)\b|\bmdb_txn_begin\([^,()]+,(?!\s*NULL)/;
+
+export function lmdb(tree) {
+	const problems = [];
+	for (const name of files(tree, /^store\/.*\.[ch]$/)) {
+		const text = read(tree, name).replace(/\/\*[^]*?\*\//g, (comment) => comment.replace(/[^\n]/g, ' '));
+		text.split('\n').forEach((line, index) => {
+			if (unwanted.test(line))
+				problems.push(`${name}:${index + 1}: ADR 3 says why this is not used: ${line.trim()}`);
+			else if (flags.test(line) && name !== 'store/db.c' && !(name === 'store/segment_set.c' && line.includes('mdb_env_set_mapsize(s->env, 0)')))
+				problems.push(`${name}:${index + 1}: environments are opened in store/db.c: ${line.trim()}`);
+		});
+	}
+	return problems;
+}
+
+test('LMDB is used in its durable mode, without what its pitfalls are in', () => {
+	const problems = lmdb(root);
+	assert.equal(problems.length, 0, lines(problems));
+});
+
+test('another use of LMDB is found', (t) => {
+	const bad = {
+		'store/a.c': 'mdb_env_set_flags(env, MDB_NOSYNC, 1);\n',
+		'store/b.c': 'mdb_env_open(env, path, 0, 0600);\n',
+		'store/c.c': 'mdb_del(txn, dbi, &k, NULL);\n',
+		'store/d.c': 'mdb_dbi_open(txn, "x", MDB_DUPSORT, &dbi);\n',
+		'store/db.c': 'mdb_env_copy2(env, path, 0);\n',
+		'store/f.c': 'mdb_txn_begin(env, txn, 0, &child);\n',
+	};
+	const problems = lmdb(madeUpTree(t, { ...bad, 'store/good.c': '/* no mdb_del */\nmdb_txn_begin(env, NULL, 0, &txn);\n' }));
+	assert.deepEqual(problems.map((p) => p.split(':')[0]).sort(), Object.keys(bad).sort());
+});

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TEST-VARIANTS: asan tsan release
- * TEST-TIMEOUT: 1800 */
+ * TEST-TIMEOUT: 7200 */
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
