@@ -261,10 +261,34 @@ raw_build_record(struct raw_build *b, uint64_t seq, struct bytes record, struct 
 	return RC_OK;
 }
 
+/* One more transaction, which changes nothing: LMDB keeps two roots, and now both show all of it. A file that takes
+ * another one's place may be opened beside a table of readers that still speaks of the other one, and by its last
+ * transaction, odd or even, tells which root to take. */
+static enum rc
+commit_again(struct raw_build *b, struct err *e)
+{
+	unsigned char first[8];
+	MDB_val k = db_val(bytes_str("first_seq")), v;
+	enum rc rc = begin(b, e);
+	if (rc != RC_OK)
+		return rc;
+	int code = mdb_get(b->txn, b->meta, &k, &v);
+	if (code == 0 && v.mv_size != sizeof first)
+		code = MDB_INVALID;
+	if (code == 0) {
+		memcpy(first, v.mv_data, sizeof first);
+		v.mv_data = first;
+		code = mdb_put(b->txn, b->meta, &k, &v, 0);
+	}
+	return code == 0 ? commit(b, e) : db_err(e, code, "write %s", b->path);
+}
+
 enum rc
 raw_build_end(struct raw_build *b, struct err *e)
 {
 	enum rc rc = commit(b, e);
+	if (rc == RC_OK)
+		rc = commit_again(b, e);
 	if (rc != RC_OK)
 		return rc;
 	int code = mdb_env_sync(b->env, 1);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -158,12 +159,97 @@ without_its_audit_it_is_damage(void **state UNUSED)
 	}
 }
 
+/* ---- a table of readers that belongs to another file ---- */
+
+/* An environment whose last transaction is an odd or an even one, held open by a child until it is killed. */
+static pid_t
+hold_open(const char *path, bool odd)
+{
+	int ready[2];
+	char byte;
+	assert_int_equal(pipe(ready), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		MDB_env *env;
+		MDB_txn *txn;
+		MDB_dbi dbi;
+		struct err e;
+		MDB_val k = { 1, &byte }, v = { 1, &byte };
+		byte = 'x';
+		if (db_open(path, DB_WRITE, &env, &e) != RC_OK)
+			_exit(1);
+		for (int i = 0; i < 100 + odd; i++) {
+			if (mdb_txn_begin(env, NULL, 0, &txn) != 0 || mdb_dbi_open(txn, NULL, 0, &dbi) != 0 ||
+				mdb_put(txn, dbi, &k, &v, 0) != 0 || mdb_txn_commit(txn) != 0)
+				_exit(2);
+		}
+		/* The process has its place in the table only once it has read. */
+		if (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0 || write(ready[1], "x", 1) != 1)
+			_exit(3);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return child;
+}
+
+/* How many records the first segment has. */
+static size_t
+records_in(const char *dir)
+{
+	char path[400];
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi events;
+	MDB_stat stat;
+	struct err e;
+	snprintf(path, sizeof path, "%s/00000000000000000001.mdb", dir);
+	assert_int_equal(db_open(path, DB_READ, &env, &e), RC_OK);
+	assert_int_equal(db_read_begin(env, &txn, &e), RC_OK);
+	assert_int_equal(mdb_dbi_open(txn, "events", 0, &events), 0);
+	assert_int_equal(mdb_stat(txn, events, &stat), 0);
+	mdb_txn_abort(txn);
+	db_close(env);
+	return stat.ms_entries;
+}
+
+/* Who opens the segment between the new file's coming and the going of the old one's table of readers, while another process
+ * still has the old one open, is told by that table which of LMDB's two roots is the newest: the old file's. So
+ * both roots of a file that takes another one's place must show all of it. */
+static void
+either_root_has_all_records(void **state)
+{
+	(void)state;
+	for (int odd = 0; odd < 2; odd++) {
+		char *dir = helper_dir(), other[400], lock[420], segment_lock[420];
+		snprintf(other, sizeof other, "%s/other.mdb", dir);
+		snprintf(lock, sizeof lock, "%s-lock", other);
+		snprintf(segment_lock, sizeof segment_lock, "%s/00000000000000000001.mdb-lock", dir);
+		append_some(dir);
+		in_child(redact_first_last_and_middle, dir);
+		size_t all = records_in(dir);
+		assert_true(all >= 30);
+		pid_t child = hold_open(other, odd == 1);
+		int moved = rename(lock, segment_lock);
+		size_t seen = records_in(dir);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		assert_int_equal(moved, 0);
+		assert_int_equal(seen, all);
+		helper_remove(dir);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_hashes_and_chain_stay),
 		cmocka_unit_test(without_its_audit_it_is_damage),
+		cmocka_unit_test(either_root_has_all_records),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
