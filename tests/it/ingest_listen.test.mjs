@@ -5,9 +5,11 @@ import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import path from 'node:path';
 import { test, assert } from '../lib/harness.mjs';
+import { makePair, settings } from '../lib/certificate.mjs';
 import { bin, cleanEnv, exec, ndjson, run, runOk, start, startIngest, tempDir } from '../lib/hooklog.mjs';
 
 const HEAD = { 'X-GitHub-Event': 'issues', 'Content-Type': 'application/json' };
@@ -21,7 +23,7 @@ async function openSource(t) {
 // where: {port} or {socketPath}.
 function post(where, { headers = {}, body = '{}' } = {}) {
 	return new Promise((resolve, reject) => {
-		const request = http.request({ host: '127.0.0.1', ...where, method: 'POST', path: '/in/open', agent: false,
+		const request = (where.secure ? https : http).request({ host: '127.0.0.1', rejectUnauthorized: false, ...where, method: 'POST', path: '/in/open', agent: false,
 			headers: { ...HEAD, 'X-GitHub-Delivery': crypto.randomUUID(), 'Content-Length': Buffer.byteLength(body), ...headers } }, (response) => {
 			response.resume();
 			response.on('end', () => resolve(response));
@@ -60,68 +62,59 @@ test('a unix socket is listened on, and one that a killed receiver left is repla
 	assert.equal(fs.readFileSync(socketPath, 'utf8'), 'a file');
 });
 
-test('with a socket from the service manager a restart makes senders wait, not fail', async (t) => {
-	const dir = await openSource(t);
-	const program = path.join(dir, 'hold.py');
-	if ((await exec('sh', ['-c', 'command -v python3'])).code !== 0)
-		t.skip('python3 is not installed');
-	// As systemd does it; node cannot hold a listening socket without accepting.
-	fs.writeFileSync(program, `
-import os, socket, sys
-def make():
-    s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(511); return s
-a, b = make(), make()
-print(a.getsockname()[1], b.getsockname()[1], flush=True)
-fa, fb = os.dup2(a.fileno(), 100), os.dup2(b.fileno(), 101)
-for line in sys.stdin:
-    pid = os.fork()
-    if pid == 0:
-        os.dup2(fa, 3); os.dup2(fb, 4); os.set_inheritable(3, True); os.set_inheritable(4, True)
-        os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2", LISTEN_FDNAMES="hooklog.socket:admin")
-        os.execv(sys.argv[1], sys.argv[1:])
-    print("pid", pid, flush=True)
-    print("exit", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-`);
-	const holder = spawn('python3', [program, bin, 'ingest', '--data', dir], { env: cleanEnv({ HOOKLOG_ADMIN_LISTEN: '127.0.0.1:1' }), stdio: ['pipe', 'pipe', 'pipe'] });
-	t.cleanup(() => holder.kill('SIGKILL'));
-	let out = '';
-	let err = '';
-	holder.stdout.on('data', (data) => { out += data; });
-	holder.stderr.on('data', (data) => { err += data; });
-	const said = async (get, pattern) => {
-		for (;;) {
-			const match = pattern.exec(get());
-			if (match)
-				return match;
-			if (holder.exitCode !== null)
-				throw new Error(err);
-			await new Promise((resolve) => setTimeout(resolve, 10));
+for (const secure of [false, true]) {
+	test(`with a socket from the service manager a restart makes senders wait, not fail${secure ? ' (TLS)' : ''}`, async (t) => {
+		const dir = await openSource(t);
+		const env = { HOOKLOG_ADMIN_LISTEN: '127.0.0.1:1', ...(secure ? settings(await makePair(dir, 'hooks.example')) : {}) };
+		// As systemd does it; node cannot hold a listening socket without accepting.
+		const holder = spawn(path.join(path.dirname(bin), 'tests/tools/hold_socket'), [bin, 'ingest', '--data', dir], { env: cleanEnv(env), stdio: ['pipe', 'pipe', 'pipe'] });
+		t.cleanup(() => holder.kill('SIGKILL'));
+		let out = '';
+		let err = '';
+		holder.stdout.on('data', (data) => { out += data; });
+		holder.stderr.on('data', (data) => { err += data; });
+		const said = async (get, pattern) => {
+			for (;;) {
+				const match = pattern.exec(get());
+				if (match)
+					return match;
+				if (holder.exitCode !== null)
+					throw new Error(err);
+				await new Promise((resolve) => setTimeout(resolve, 10));
+			}
+		};
+		const [, port, adminPort] = await said(() => out, /^(\d+) (\d+)\n/);
+		// Nobody accepts yet: this one waits in the queue.
+		const early = post({ port, secure });
+		for (let round = 1; round <= 3; round++) {
+			holder.stdin.write('go\n');
+			const [, pid] = await said(() => out.split('pid ').slice(round).join('pid '), /^(\d+)\n/);
+			t.cleanup(() => { try { process.kill(Number(pid), 'SIGKILL'); } catch { /* it has ended */ } });
+			if (round === 1)
+				assert.equal((await early).statusCode, 202);
+			assert.equal((await post({ port, secure })).statusCode, 202);
+			assert.equal((await fetch(`http://127.0.0.1:${adminPort}/livez`)).status, 200);
+			if (secure) {
+				// A new certificate, on the socket that is not its own.
+				await makePair(dir, `round${round}.example`);
+				process.kill(Number(pid), 'SIGHUP');
+				await said(() => err.split('ingest.certificate').slice(round).join(' '), /address/);
+				assert.equal((await post({ port, secure })).statusCode, 202);
+			}
+			process.kill(Number(pid), 'SIGTERM');
+			await said(() => out.split('exit ').slice(round).join('exit '), /^0\n/);
+			// Sent while nobody is there, answered by the next one.
+			if (round < 3) {
+				const between = post({ port, secure });
+				await new Promise((resolve) => setTimeout(resolve, 50));
+				between.then((response) => assert.equal(response.statusCode, 202));
+			}
 		}
-	};
-	const [, port, adminPort] = await said(() => out, /^(\d+) (\d+)\n/);
-	// Nobody accepts yet: this one waits in the queue.
-	const early = post({ port });
-	for (let round = 1; round <= 3; round++) {
-		holder.stdin.write('go\n');
-		const [, pid] = await said(() => out.split('pid ').slice(round).join('pid '), /^(\d+)\n/);
-		t.cleanup(() => { try { process.kill(Number(pid), 'SIGKILL'); } catch { /* it has ended */ } });
-		if (round === 1)
-			assert.equal((await early).statusCode, 202);
-		assert.equal((await post({ port })).statusCode, 202);
-		assert.equal((await fetch(`http://127.0.0.1:${adminPort}/livez`)).status, 200);
-		process.kill(Number(pid), 'SIGTERM');
-		await said(() => out.split('exit ').slice(round).join('exit '), /^0\n/);
-		// Sent while nobody is there, answered by the next one.
-		if (round < 3) {
-			const between = post({ port });
-			await new Promise((resolve) => setTimeout(resolve, 50));
-			between.then((response) => assert.equal(response.statusCode, 202));
-		}
-	}
-	holder.stdin.end();
-	assert.equal((await remotes(dir)).length, 6);
-	assert.match(err, new RegExp(`ingest\\.listening address=127\\.0\\.0\\.1:${port} `));
-});
+		holder.stdin.end();
+		assert.equal((await remotes(dir)).length, secure ? 9 : 6);
+		assert.match(err, new RegExp(`ingest\\.listening address=127\\.0\\.0\\.1:${port} `));
+	});
+}
 
 test('only a trusted proxy tells who the sender is', async (t) => {
 	const dir = await openSource(t);

@@ -9,25 +9,14 @@ import net from 'node:net';
 import path from 'node:path';
 import tls from 'node:tls';
 import { test, assert } from '../lib/harness.mjs';
+import { makePair, settings } from '../lib/certificate.mjs';
 import { exec, ndjson, run, runOk, start, startIngest, startUp, tempDir, until } from '../lib/hooklog.mjs';
-
-// A certificate for name and its key, as files; made by a program that is not ours.
-async function makePair(dir, name, { days = 60, at = 'now', key = ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'], to = dir } = {}) {
-	const files = { cert: path.join(to, 'cert.pem'), key: path.join(to, 'key.pem') };
-	const made = await exec('faketime', [at, 'openssl', 'req', '-x509', '-newkey', ...key, '-nodes', '-keyout', files.key, '-out', files.cert,
-		'-days', String(days), '-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name},IP:127.0.0.1`]);
-	assert.equal(made.code, 0, made.stderr);
-	fs.chmodSync(files.key, 0o600);
-	return files;
-}
 
 async function withSource(t) {
 	const dir = tempDir(t, 'tls');
 	await runOk(['source', 'add', 'open', '--data', dir, '--allow-unsigned']);
 	return dir;
 }
-
-const settings = (pair, more = {}) => ({ HOOKLOG_INGEST_TLS_CERTIFICATE_FILE: pair.cert, HOOKLOG_INGEST_TLS_KEY_FILE: pair.key, ...more });
 
 async function startTls(t, { name = 'hooks.example', pair, env, startOne = startIngest } = {}) {
 	const dir = await withSource(t);

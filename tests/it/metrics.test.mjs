@@ -5,6 +5,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test, assert } from '../lib/harness.mjs';
+import { makePair, settings } from '../lib/certificate.mjs';
 import { debianProgram } from '../lib/debian.mjs';
 import { cleanEnv, exec, root, run, runOk, startIngest, tempDir } from '../lib/hooklog.mjs';
 
@@ -38,15 +39,7 @@ async function startIn(t, dir, env = {}) {
 	return receiver;
 }
 
-// Settings for TLS of the receiver's own.
-async function withCertificate(t) {
-	const dir = tempDir(t, 'pair');
-	const [cert, key] = ['cert.pem', 'key.pem'].map((name) => path.join(dir, name));
-	const made = await exec('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert, '-days', '60', '-subj', '/CN=x']);
-	assert.equal(made.code, 0, made.stderr);
-	fs.chmodSync(key, 0o600);
-	return { HOOKLOG_INGEST_TLS_CERTIFICATE_FILE: cert, HOOKLOG_INGEST_TLS_KEY_FILE: key };
-}
+const withCertificate = async (t) => settings(await makePair(tempDir(t, 'pair'), 'x.example'));
 
 async function post(receiver, body, { secret = SECRET, delivery = crypto.randomUUID(), source = 'gh' } = {}) {
 	const response = await fetch(`${receiver.url}/in/${source}`, {
