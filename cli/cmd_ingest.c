@@ -96,6 +96,8 @@ const struct cli_command cmd_ingest = {
 		   "Runs in the foreground until SIGINT or SIGTERM, then answers what is in\n"
 		   "flight and ends. Sources added or changed meanwhile are taken up within a\n"
 		   "second; SIGHUP reads all of them again, for secrets that are kept elsewhere\n"
-		   "or handed over by systemd. Exit code 5: the log cannot be opened or its writer has stopped.\n",
+		   "or handed over by systemd, and the certificate of ingest.tls_certificate_file,\n"
+		   "with which it speaks TLS instead of HTTP. Exit code 4: a source or the\n"
+		   "certificate cannot be used. Exit code 5: the log cannot be opened or its writer has stopped.\n",
 	.run = run_ingest,
 };
