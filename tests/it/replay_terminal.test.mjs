@@ -4,6 +4,7 @@
 import http from 'node:http';
 import path from 'node:path';
 import { test, assert, program } from '../lib/harness.mjs';
+import { debianProgram } from '../lib/debian.mjs';
 import { bin, cleanEnv, exec, run, runOk, start, tempDir } from '../lib/hooklog.mjs';
 
 const COUNT = 10001; // one more than are sent without asking
@@ -70,11 +71,17 @@ test('without a terminal a line tells every ten seconds how far it is', { timeou
 	assert.equal(handle.stdout, '');
 });
 
-test('jq reads what is on stdout', async () => {
+test('jq reads what is on stdout', async (t) => {
 	const dir = await filledLog();
-	const jq = await exec('/bin/sh', ['-c', `${quoted(bin)} replay --data ${quoted(dir)} --from 40 --to 42 --target - 2>/dev/null | jq -c '[.seq, .body.n, .body.e]'`], { env: cleanEnv() });
+	const { file, env } = await debianProgram(t, 'usr/bin/jq', ['jq', 'libjq1', 'libonig5']);
+	const script = `${quoted(bin)} replay --data ${quoted(dir)} --from 40 --to 42 --target - 2>/dev/null | ${quoted(file)} -c '[.seq, .body.n, .body.e]'`;
+	const jq = await exec('/bin/sh', ['-c', script], { env: cleanEnv(env) });
 	assert.equal(jq.stdout, '[40,40,"é"]\n[41,41,"é"]\n[42,42,"é"]\n', jq.stderr);
-	// What is not rewritten by it is imported as it was.
+});
+
+test('what a JSON tool has rewritten is not imported as what was received', async () => {
+	const dir = await filledLog();
+	// As it is, it is imported as it was.
 	const to = path.join(path.dirname(dir), 'copy');
 	const lines = (await runOk(['replay', '--data', dir, '--to', '3', '--target', '-'])).stdout;
 	await runOk(['log', 'import', '-', '--data', to], { input: lines });
