@@ -10,9 +10,14 @@
  * (docs/adr/0035-files-by-turns.md). The caller's thread is one of them. */
 
 #define THREADS_MAX 4
-/* Events one turn is about, and what it holds of them at a time. Small enough for the processor's cache. */
+/* What a turn is about: as many events as make about so many bytes, by the size of those before. Small
+ * enough for the processor's cache, and so many that taking turns costs nothing. */
 #define TURN_EVENTS RUN_BATCH_EVENTS
-#define PORTION_BYTES ((size_t)512 * 1024)
+#define TURN_BYTES ((size_t)512 * 1024)
+/* What it holds of them at a time. Whatever is beyond that is made while others wait, so that hardly
+ * ever should be. */
+#define PORTION_BYTES (4 * TURN_BYTES)
+#define FIRST_EVENT_BYTES ((size_t)8 * 1024)
 /* Escaping makes at most six bytes of one; a portion ends when it has more than PORTION_BYTES of text. */
 #define TEXT_BYTES_MAX (6 * LIMIT_RECORD_BYTES + PORTION_BYTES)
 
@@ -22,6 +27,7 @@ struct files {
 	pthread_cond_t turned;
 	uint64_t next;          /* event that nobody has taken */
 	uint64_t taken, turn;   /* numbers of turns: given out; which may write now */
+	size_t event_bytes;     /* of a usual event, by the last ones */
 	bool stop;              /* after the turn that is writing */
 	enum rc rc;             /* of the first turn that failed */
 	struct err *e;
@@ -66,7 +72,9 @@ take(struct files *f, struct turn *t)
 		t->first = run_next(run, f->next, &count);
 		uint64_t rest = t->first <= end ? end - t->first + 1 : 0;
 		t->count = count < rest ? count : rest;
-		t->count = t->count < TURN_EVENTS ? t->count : TURN_EVENTS;
+		uint64_t most = TURN_BYTES / f->event_bytes + 1;
+		most = most < TURN_EVENTS ? most : TURN_EVENTS;
+		t->count = t->count < most ? t->count : most;
 		for (uint64_t i = 0; i < t->count; i++)
 			t->done[i] = window_has(run->window, t->first + i);
 		f->next = t->first + t->count;
@@ -143,10 +151,12 @@ settle_portion(struct worker *w, size_t count, struct err *e)
 	struct run *run = w->files->run;
 	const struct replay_answer answer = { .retry_after_s = -1 };
 	enum rc rc = RC_OK;
+	size_t bytes = 0;
 	for (size_t i = 0; rc == RC_OK && i < count; i++) {
 		const struct item *item = &w->items[i];
 		struct err why;
 		run->result->scanned++;
+		bytes += item->ev->body.len;
 		if (item->too_large)
 			(void)run_too_large(item->ev, &why);
 		if (item->selected)
@@ -154,6 +164,8 @@ settle_portion(struct worker *w, size_t count, struct err *e)
 		else
 			window_settle(run->window, item->ev->seq);
 	}
+	if (count > 0)
+		w->files->event_bytes = bytes / count + 1;
 	return rc;
 }
 
@@ -265,7 +277,8 @@ enum rc
 run_file(struct run *run, struct err *e)
 {
 	struct replay_result *result = run->result;
-	struct files f = { .run = run, .next = result->next_seq, .rc = RC_OK, .e = e };
+	struct files f = { .run = run, .next = result->next_seq, .rc = RC_OK, .e = e,
+		.event_bytes = FIRST_EVENT_BYTES };
 	struct worker *workers[THREADS_MAX];
 	size_t count = result->next_seq > result->to_seq ? 0 : threads_for(run), started = 1;
 	pthread_mutex_init(&f.lock, NULL);
@@ -274,7 +287,7 @@ run_file(struct run *run, struct err *e)
 		struct worker *w = workers[i] = base_zalloc(sizeof(*w));
 		w->files = &f;
 		w->is_caller = i == 0;
-		w->batch = arena_new(2 * PORTION_BYTES);
+		w->batch = arena_new(PORTION_BYTES);
 		w->scratch = arena_new((size_t)256 * 1024);
 		w->text = buf_new(TEXT_BYTES_MAX);
 		if (w->is_caller)
