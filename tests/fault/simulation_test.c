@@ -3,6 +3,7 @@
  * TEST-TIMEOUT: 14400 */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -342,6 +343,8 @@ main(void)
 {
 	if (access("/dev/shm", W_OK) == 0)
 		setenv("TMPDIR", "/dev/shm", 1);
+	/* As in tests/crash/images_test.c: LMDB's zeros fresh from the kernel. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 18);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_log_is_a_list),
 	};
