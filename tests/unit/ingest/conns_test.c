@@ -154,6 +154,29 @@ waiting_connections_are_shut_without_the_busy(void **state UNUSED)
 
 /* After an early answer the rest is read, so that no reset destroys the answer. */
 static void
+connections_of_before_get_one_more_answer(void **state UNUSED)
+{
+	struct pair p;
+	pair_open(&p, HOUR_MS, HOUR_MS);
+	int other[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, other), 0);
+	assert_false(conns_is_last(p.conn));
+	conns_phase(p.conns, p.conn, CONN_BODY);
+	conns_finish(p.conns);
+	assert_true(conns_is_last(p.conn));
+	struct conn *later = conns_add(p.conns, other[0], NULL);
+	assert_false(conns_is_last(later));
+	/* Nobody is shut down for it, and it lasts. */
+	assert_false(is_shut(&p, 0));
+	conns_phase(p.conns, p.conn, CONN_HEAD);
+	assert_true(conns_is_last(p.conn));
+	conns_remove(p.conns, later);
+	close(other[0]);
+	close(other[1]);
+	pair_close(&p);
+}
+
+static void
 refused_senders_can_read_their_answer(void **state UNUSED)
 {
 	struct pair p;
@@ -179,6 +202,7 @@ main(void)
 		cmocka_unit_test(clients_that_wait_for_an_answer_are_kept),
 		cmocka_unit_test(every_phase_has_a_deadline),
 		cmocka_unit_test(waiting_connections_are_shut_without_the_busy),
+		cmocka_unit_test(connections_of_before_get_one_more_answer),
 		cmocka_unit_test(refused_senders_can_read_their_answer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
