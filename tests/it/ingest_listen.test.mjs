@@ -141,21 +141,23 @@ const connect = (port, host, localAddress) => new Promise((resolve, reject) => {
 	socket.resume();
 });
 
-test('one address has only so many connections; others have theirs', async (t) => {
-	// Needs two addresses that are not the loopback: those of a private network.
-	const dir = await openSource(t);
-	const probe = await exec('unshare', ['-rn', 'sh', '-c', 'ip link set lo up && ip addr add 192.0.2.1/32 dev lo && echo ok']);
-	if (!probe.stdout.includes('ok'))
-		t.skip('no network namespace with ip here');
-	const inner = `
+for (const secure of [false, true]) {
+	test(`one address has only so many connections; others have theirs${secure ? ' (TLS)' : ''}`, async (t) => {
+		// Needs two addresses that are not the loopback: those of a private network.
+		const dir = await openSource(t);
+		const probe = await exec('unshare', ['-rn', 'sh', '-c', 'ip link set lo up && ip addr add 192.0.2.1/32 dev lo && echo ok']);
+		if (!probe.stdout.includes('ok'))
+			t.skip('no network namespace with ip here');
+		const inner = `
 set -e
 ip link set lo up
 ip addr add 192.0.2.1/32 dev lo; ip addr add 192.0.2.2/32 dev lo
 exec "$@"`;
-	const client = path.join(dir, 'client.mjs');
-	fs.writeFileSync(client, `
+		const client = path.join(dir, 'client.mjs');
+		fs.writeFileSync(client, `
 import { spawn } from 'node:child_process';
 import net from 'node:net';
+import tls from 'node:tls';
 const [bin, dir] = process.argv.slice(2);
 const child = spawn(bin, ['ingest', '--data', dir], { stdio: ['ignore', 'ignore', 'pipe'] });
 let said = '';
@@ -173,7 +175,7 @@ for (let i = 0; i < 10; i++)
 while (many.filter((s) => s.gone).length < 5)
 	await new Promise((resolve) => setTimeout(resolve, 10));
 const ask = (localAddress) => new Promise((resolve) => {
-	const socket = net.connect({ port, host: '192.0.2.1', localAddress });
+	const socket = ${secure ? 'tls' : 'net'}.connect({ port, host: '192.0.2.1', localAddress, rejectUnauthorized: false });
 	let got = '';
 	socket.on('data', (d) => { got += d; }).on('error', () => {}).on('close', () => resolve(got.slice(9, 12)));
 	socket.write('GET /livez HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n');
@@ -187,12 +189,13 @@ while (after !== '200')
 console.log(JSON.stringify({ gone: many.filter((s) => s.gone).length, other, same, after }));
 child.kill('SIGTERM');
 `);
-	const result = await exec('unshare', ['-rn', 'sh', '-c', inner, 'sh', process.execPath, client, bin, dir],
-		{ env: cleanEnv({ HOOKLOG_INGEST_LISTEN: '0.0.0.0:0', HOOKLOG_INGEST_CONNECTIONS_PER_ADDRESS_MAX: '5' }) });
-	assert.equal(result.code, 0, result.stderr);
-	const { other, same, after } = JSON.parse(result.stdout);
-	assert.deepEqual({ other, same, after }, { other: '200', same: '', after: '200' });
-});
+		const result = await exec('unshare', ['-rn', 'sh', '-c', inner, 'sh', process.execPath, client, bin, dir],
+			{ env: cleanEnv({ ...(secure ? settings(await makePair(dir, 'hooks.example')) : {}), HOOKLOG_INGEST_LISTEN: '0.0.0.0:0', HOOKLOG_INGEST_CONNECTIONS_PER_ADDRESS_MAX: '5' }) });
+		assert.equal(result.code, 0, result.stderr);
+		const { other, same, after } = JSON.parse(result.stdout);
+		assert.deepEqual({ other, same, after }, { other: '200', same: '', after: '200' });
+	});
+}
 
 test('over the limit of connections a request is answered 503 at once', async (t) => {
 	const dir = await openSource(t);
