@@ -71,7 +71,8 @@ struct state_row *state_find(const struct state *st, const struct state_table *t
 struct state_row *state_replace_fields(struct state *st, struct state_table *t, struct state_row *row,
 	struct bytes fields);
 
-/* Appends the cells of a row as fields. */
+/* Appends a cell, or all cells of a row, as fields. */
+void state_put_cell(struct buf *out, const struct cell *cell, enum column_type type);
 void state_put_cells(struct buf *out, const struct definition *d, const struct cell *cells);
 
 /* Appends the declared columns and the bookkeeping, as COPY TO gives them in the order of
