@@ -4,8 +4,8 @@ create or replace view gh.repository_names as
 select n.id as repo_id, n.reason, n.old_name, n.new_name, n.full_name as full_name_after, n.seq as until_seq,
 	n.received_at as until
 from (
-	select a.*, row(a.old_name, a.new_name) is not distinct from
-		lag(row(a.old_name, a.new_name)) over (partition by a.id, a.reason order by a.seq) as told_again
+	select a.*, array[a.old_name, a.new_name] is not distinct from
+		lag(array[a.old_name, a.new_name]) over (partition by a.id, a.reason order by a.seq) as told_again
 	from gh.account_names a
 	where a.kind = 'repository'
 ) n
