@@ -141,3 +141,31 @@ test('absent keeps, null clears, and a short form leaves alone what only the lon
 	// A stub never renames what an event of its own told; alone it is all there is.
 	assert.deepEqual(await project.query('select id, full_name, default_branch, partial from gh.repositories order by 1'), [['10', 'acme/hello', 'main', 'f'], ['11', 'acme/y', null, 't']]);
 });
+
+test('comments of four kinds, which share no ids; commits of a push in their order; organizations by several ways', async (t) => {
+	const say = (id, n, more = {}) => ({ id, user: sender, body: `said ${n}`, created_at: at(1), updated_at: at(n), author_association: 'MEMBER', ...more });
+	const commit = (digit, distinct) => ({ id: digit.repeat(40), tree_id: 't', distinct, message: `m${digit}`, timestamp: at(1), author: { name: 'a', email: 'a@x' }, added: ['a'], removed: [], modified: ['b', 'c'] });
+	const org = { ...base, organization: { id: 2, login: 'acme', node_id: 'O2', avatar_url: 'https://x/2', description: 'makes everything' } };
+	const project = await projected(t, [
+		['issue_comment', { ...base, action: 'created', issue: issue(1, 1), comment: say(5, 1) }],
+		['issue_comment', { ...base, action: 'edited', issue: issue(1, 1), comment: say(5, 3, { body: 'said better' }) }],
+		['issue_comment', { ...base, action: 'edited', issue: issue(1, 1), comment: say(5, 2) }], // late
+		['pull_request_review_comment', { ...base, action: 'created', pull_request: fullPull(7, at(2)), comment: say(5, 2, { path: 'src/a.c', line: 12, commit_id: 'c'.repeat(40), pull_request_review_id: 9, in_reply_to_id: 4 }) }],
+		['commit_comment', { ...base, action: 'created', comment: say(5, 4, { commit_id: 'd'.repeat(40), path: null, line: null }) }],
+		['discussion_comment', { ...base, action: 'created', discussion: { id: 31, number: 9, title: 'Why', state: 'open', updated_at: at(2) }, comment: say(6, 2, { parent_id: 3 }) }],
+		['discussion_comment', { ...base, action: 'deleted', discussion: { id: 31, number: 9, title: 'Why', state: 'open', updated_at: at(2) }, comment: say(6, 2, { parent_id: 3 }) }],
+		['push', { ...org, ref: 'refs/heads/main', before: '0', after: '2', created: false, deleted: false, forced: false, pusher: { name: 'mona' }, commits: [commit('1', false), commit('2', true)], head_commit: commit('2', true) }],
+		['push', { ...base, repository: { ...repository, id: 11, owner: { id: 3, login: 'other', type: 'Organization' } }, ref: 'refs/heads/main', before: '0', after: '1', created: false, deleted: false, forced: false, pusher: { name: 'mona' }, commits: [], head_commit: null }],
+		['organization', { ...org, action: 'renamed', organization: { id: 2, login: 'acme2', node_id: 'O2', avatar_url: 'https://x/2', description: null }, changes: { login: { from: 'acme' } } }],
+		['organization', { ...org, action: 'deleted', organization: { id: 3, login: 'other' } }],
+	]);
+	assert.deepEqual(await project.query('select kind, id, number, parent_id, in_reply_to, review_id, author_id, commit_sha, path, line, body, deleted_seq from gh.comments order by kind, id'), [
+		['commit', '5', null, null, null, null, '1', 'd'.repeat(40), null, null, 'said 4', null],
+		['discussion', '6', '9', '31', '3', null, '1', null, null, null, 'said 2', '7'],
+		['issue', '5', '1', '1', null, null, '1', null, null, null, 'said better', null],
+		['review', '5', '7', '7', '4', '9', '1', 'c'.repeat(40), 'src/a.c', '12', 'said 2', null],
+	]);
+	assert.deepEqual(await project.query('select seq, position, repo_id, sha, is_distinct from gh.push_commits order by 1, 2'), [['8', '0', '10', '1'.repeat(40), 'f'], ['8', '1', '10', '2'.repeat(40), 't']]);
+	assert.deepEqual(await project.query('select sha, added, removed, modified, message from gh.commits order by 1'), [['1'.repeat(40), '1', '0', '2', 'm1'], ['2'.repeat(40), '1', '0', '2', 'm2']]);
+	assert.deepEqual(await project.query('select id, login, description, partial, deleted_at is not null from gh.organizations order by 1'), [['2', 'acme2', null, 'f', 'f'], ['3', 'other', null, 't', 't']]);
+});
