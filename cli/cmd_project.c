@@ -72,6 +72,7 @@ run_rebuild(const struct cli_call *call)
 	bool interrupted = false;
 	if (rc == RC_OK) {
 		c.options.progress = show_progress;
+		c.options.prove = cli_option(call, "verify")->given;
 		rc = projector_rebuild(&c.options, &e);
 		cmd_progress_end();
 		interrupted = rc == RC_AGAIN && cmd_stopped(c.stop_fd);
@@ -182,13 +183,21 @@ const struct cli_command cmd_project_run = {
 	.run = run_run,
 };
 
+static const struct cli_option rebuild_options[] = {
+	{ "verify", CLI_FLAG, NULL, "swap only when every row is proven to be what the log says" },
+};
+
 const struct cli_command cmd_project_rebuild = {
 	.name = "project rebuild",
 	.args_help = "",
 	.summary = "Make all tables anew from the first event and swap them in.",
 	.details = "Fills a new generation beside the live one, which goes on being updated and read, then\n"
 		   "points the views in hooklog and gh at it in one transaction. Interrupted, it continues\n"
-		   "where it was when run again. The replaced generation is kept until the next rebuild.\n",
+		   "where it was when run again. The replaced generation is kept until the next rebuild.\n"
+		   "Rows are counted before the swap. With --verify the log is folded once more and each row\n"
+		   "compared, which takes about as long as the rebuild.\n",
+	.options = rebuild_options,
+	.option_count = COUNT_OF(rebuild_options),
 	.run = run_rebuild,
 };
 

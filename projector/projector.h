@@ -37,6 +37,7 @@ struct projector_options {
 	/* Called after each batch of a rebuild, for a progress line; may be NULL. */
 	void (*progress)(uint64_t seq, uint64_t last_seq, void *context);
 	void *context;
+	bool prove;                        /* projector_rebuild swaps only tables that projector_verify finds right */
 	struct projector_figures *figures; /* of projector_run; may be NULL */
 };
 
@@ -54,7 +55,8 @@ enum rc projector_run(const struct projector_options *o, struct err *e) MUST_CHE
 /* Makes a new generation of all tables from the first event of the log to its end, beside the live one,
  * which goes on; then swaps the stable views in one transaction. Continues a rebuild of the same
  * definitions that was interrupted. Its rows say what memory it took: projector_status. RC_AGAIN: stopped by stop_fd, or the database is unavailable: run it
- * again. The other errors as in projector_run. */
+ * again. RC_CORRUPT, id project.differs: with prove, the new tables are not what the log says, and nothing was
+ * swapped. The other errors as in projector_run. */
 enum rc projector_rebuild(const struct projector_options *o, struct err *e) MUST_CHECK;
 
 /* ---- control; each leaves a row in hooklog.audit ---- */
@@ -143,6 +145,7 @@ struct projector_difference {
 };
 
 struct projector_verify_options {
+	int generation;    /* 0: the live one */
 	const char *table; /* only this one, or NULL; with or without its schema */
 	uint64_t to;       /* what events up to here tell; 0: the checkpoint */
 	/* Called for each difference, in no order; strings are borrowed; may be NULL. */

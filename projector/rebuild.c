@@ -8,6 +8,9 @@
  * for. Doubled with each round that ends farther away, so that a swap comes whatever the load. */
 #define SWAP_BATCHES 1
 
+/* Rows that differ and are named in the log; the message has their number. */
+#define DIFFERENCES_TOLD 20
+
 /* A building generation of these definitions and this log is continued; any other is dropped. */
 static enum rc
 find_or_create(struct session *s, const struct store_span *span, struct err *e)
@@ -97,6 +100,34 @@ follow_and_swap(struct session *s, struct err *e)
 	}
 }
 
+static void
+tell_difference(const struct projector_difference *d, void *context)
+{
+	unsigned *told = context;
+	if ((*told)++ < DIFFERENCES_TOLD)
+		LOG_WARN("project.differs", F_S("table", d->view), F_S("key", d->key), F_S("what", d->what),
+			F_S("column", d->column == NULL ? "" : d->column));
+}
+
+/* Folds the log once more and compares every row, as `project verify` does for the live tables. */
+static enum rc
+prove(struct session *s, struct err *e)
+{
+	unsigned told = 0;
+	const struct projector_verify_options options = { .generation = s->generation.id, .found = tell_difference,
+		.context = &told };
+	struct projector_verify_report *report = base_zalloc(sizeof *report);
+	session_stop_ahead(s);
+	enum rc rc = projector_verify(s->o, &options, report, e);
+	if (rc == RC_OK && report->differences > 0)
+		rc = err_set(e, RC_CORRUPT, "project.differs",
+			"%" PRIu64 " rows of the new tables are not what the log says; nothing was swapped", report->differences);
+	if (rc == RC_OK)
+		LOG_INFO("project.rebuild.verified", F_S("schema", s->generation.schema), F_U("seq", report->seq));
+	free(report);
+	return rc;
+}
+
 /* Notes with the generation what the rebuild took so far. */
 static enum rc
 note_memory(struct session *s, uint64_t *bytes, struct err *e)
@@ -133,6 +164,8 @@ projector_rebuild(const struct projector_options *o, struct err *e)
 		rc = apply_prepare(&s.applier, e);
 	if (rc == RC_OK)
 		rc = reach(&s, span.last_seq, e);
+	if (rc == RC_OK && o->prove)
+		rc = prove(&s, e);
 	uint64_t memory_bytes;
 	if (rc == RC_OK)
 		rc = note_memory(&s, &memory_bytes, e);

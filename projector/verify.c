@@ -372,13 +372,16 @@ projector_verify(const struct projector_options *o, const struct projector_verif
 	struct session s;
 	struct verifier v = { .s = &s, .options = *options, .report = report };
 	*report = (struct projector_verify_report){ 0 };
-	enum rc rc = session_look(&s, o, e);
+	enum rc rc = options->generation == 0 ? session_look(&s, o, e) : session_open(&s, o, e);
+	if (rc == RC_OK && options->generation != 0)
+		rc = session_reach(&s, "hooklog", e);
 	/* One snapshot, so that the projector may go on meanwhile. */
 	if (rc == RC_OK)
 		rc = pg_exec(s.pg, "begin isolation level repeatable read read only; "
 			"set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0", e);
 	if (rc == RC_OK)
-		rc = generation_find(s.pg, GENERATION_LIVE, &s.generation, e);
+		rc = options->generation == 0 ? generation_find(s.pg, GENERATION_LIVE, &s.generation, e)
+					      : generation_find_id(s.pg, options->generation, &s.generation, e);
 	if (rc == RC_OK)
 		rc = session_check_definitions(&s, e);
 	if (rc == RC_OK)

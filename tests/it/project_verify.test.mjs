@@ -164,3 +164,28 @@ test('folded in memory and loaded as a whole: the same rows, whatever the memory
 		await project.runOk('verify');
 	}
 });
+
+test('a rebuild that is to be proven swaps only tables that are right', async (t) => {
+	const project = await prepare(t);
+	const right = await project.runOk('rebuild', '--verify');
+	assert.match(right.stderr, /project\.rebuild\.verified schema=gh_g2 seq=\d+/);
+	assert.deepEqual((await project.generations()).map(([id, status]) => [id, status]), [['1', 'retired'], ['2', 'live']]);
+	// Somebody's trigger changes one row on its way: the number of rows is what it should be.
+	await project.query(`create function spoil() returns event_trigger language plpgsql as $$ begin
+		if exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace where nspname = 'gh_g3' and relname = 'users') and not exists (select from pg_trigger where tgname = 'spoil') then
+			create trigger spoil before insert on gh_g3.users for each row when (new.id = 1) execute function public.spoil_row();
+		end if; end $$;
+		create function spoil_row() returns trigger language plpgsql as $$ begin new.login := 'eve'; return new; end $$;
+		create event trigger spoiled on ddl_command_end when tag in ('CREATE TABLE') execute function spoil()`);
+	const wrong = await project.run('rebuild', '--verify');
+	assert.equal(wrong.code, 8, wrong.stderr);
+	assert.match(wrong.stderr, /warn project\.differs table=gh\.users key=1 what=differs column=login/);
+	assert.match(wrong.stderr, /1 rows of the new tables are not what the log says; nothing was swapped[^]*project\.differs\.md/);
+	assert.deepEqual((await project.generations()).map(([id, status]) => [id, status]), [['1', 'retired'], ['2', 'live'], ['3', 'building']]);
+	assert.equal(await project.value('select login from gh.users where id = 1'), 'mona');
+	// Put right, and proven where it was left.
+	await project.query("drop event trigger spoiled; drop trigger spoil on gh_g3.users; update gh_g3.users set login = 'mona' where id = 1");
+	await project.runOk('rebuild', '--verify');
+	assert.equal((await project.generations()).at(-1)[1], 'live');
+	await project.runOk('verify');
+});
