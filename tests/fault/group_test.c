@@ -102,7 +102,7 @@ answers_follow_commits(void **state)
 {
 	(void)state;
 	char *base = helper_dir(), dir[300];
-	uint64_t all = getenv("TEST_SOAK") != NULL ? 1000000 : 100000;
+	uint64_t all = getenv("TEST_SOAK") != NULL ? 5000000 : 1000000;
 	pthread_t threads[THREADS];
 	struct test t = { .events = all / THREADS };
 	all = t.events * THREADS;
