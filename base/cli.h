@@ -19,7 +19,8 @@ enum cli_exit {
 	EXIT_POSTGRES = 6,    /* PostgreSQL is unavailable or refuses */
 	EXIT_PARTIAL = 7,     /* done in part; the output says what is missing */
 	EXIT_DAMAGE = 8,      /* a check found damage or differences */
-	EXIT_CONFLICT = 9,    /* log and tables belong to different histories or definitions */
+	EXIT_CONFLICT = 9,    /* it does not fit what is there: other definitions, another holder, another history */
+	EXIT_MISMATCH = 10,   /* the tables were not made from this log */
 	EXIT_INTERRUPTED = 130,
 };
 

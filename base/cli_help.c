@@ -22,7 +22,8 @@ static const struct {
 	{ EXIT_POSTGRES, "PostgreSQL is unavailable or refuses" },
 	{ EXIT_PARTIAL, "done in part; the output says what is missing" },
 	{ EXIT_DAMAGE, "a check found damage or differences" },
-	{ EXIT_CONFLICT, "log and tables belong to different histories or definitions" },
+	{ EXIT_CONFLICT, "it does not fit what is there: other projections, another process at work, views in the way, another history" },
+	{ EXIT_MISMATCH, "the tables were not made from this log, or the log is older than they are" },
 	{ EXIT_INTERRUPTED, "interrupted by SIGINT or SIGTERM before it was done" },
 };
 

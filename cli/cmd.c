@@ -15,6 +15,7 @@ static const struct {
 	{ "config.", EXIT_CONFIG },
 	{ "log.", EXIT_LOG },
 	{ "postgres.", EXIT_POSTGRES },
+	{ "project.log-mismatch", EXIT_MISMATCH },
 };
 
 int
@@ -28,7 +29,7 @@ cmd_fail(const struct err *e)
 	for (size_t i = 0; e->id != NULL && i < COUNT_OF(exit_by_id); i++) {
 		const char *prefix = exit_by_id[i].prefix;
 		bool specific = e->rc == RC_NOTFOUND || e->rc == RC_CORRUPT || e->rc == RC_CONFLICT;
-		if (specific && exit_by_id[i].code != EXIT_CONFIG)
+		if (specific && exit_by_id[i].code != EXIT_CONFIG && exit_by_id[i].code != EXIT_MISMATCH)
 			continue;
 		if (strncmp(e->id, prefix, strlen(prefix)) == 0)
 			return (int)exit_by_id[i].code;

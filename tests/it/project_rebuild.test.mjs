@@ -198,7 +198,7 @@ test('tables of another log', async (t) => {
 	const stranger = await makeProject(t, other, pg);
 	Object.assign(stranger.env, { PGDATABASE: project.database });
 	const refused = await stranger.run('run');
-	assert.equal(refused.code, 9, refused.stderr);
+	assert.equal(refused.code, 10, refused.stderr);
 	assert.match(refused.stderr, /project\.log-mismatch/);
 	assert.match(refused.stderr, /hooklog project rebuild/);
 	await stranger.runOk('rebuild');
@@ -220,14 +220,14 @@ test('a log restored from an older copy', async (t) => {
 	fs.cpSync(copy, log.dir, { recursive: true });
 
 	const shorter = await project.run('run');
-	assert.equal(shorter.code, 9, shorter.stderr);
+	assert.equal(shorter.code, 10, shorter.stderr);
 	assert.match(shorter.stderr, /hold events up to 6 but the log ends at 3/);
 	assert.match(shorter.stderr, /project\.log-mismatch/);
 	// Other events under the same numbers: only the chain tells.
 	await log.receive();
 	await fill(log, 4);
 	const forked = await project.run('run');
-	assert.equal(forked.code, 9, forked.stderr);
+	assert.equal(forked.code, 10, forked.stderr);
 	assert.match(forked.stderr, /event 6 of the log is not the one/);
 	await project.runOk('rebuild');
 	assert.equal(await project.value('select count(*) from hooklog.events'), '7');

@@ -47,6 +47,8 @@ the_code_follows_result_and_id(void **state UNUSED)
 		{ RC_IO, "postgres.down", EXIT_POSTGRES },
 		{ RC_CONFLICT, "postgres.other-log", EXIT_CONFLICT },
 		{ RC_CONFLICT, "projector.other-log", EXIT_CONFLICT },
+		{ RC_CONFLICT, "project.log-mismatch", EXIT_MISMATCH },
+		{ RC_CONFLICT, "project.locked", EXIT_CONFLICT },
 		{ RC_IO, NULL, EXIT_FAILED },
 		{ RC_IO, "logger.x", EXIT_FAILED },
 	};
