@@ -229,4 +229,9 @@ test('projection', { timeoutMs: LONG * 4 }, async (t) => {
 	print(`that rebuild: ${Math.round(REBUILD_EVENTS / again.took)}/s, at most ${again.memory} MiB resident`);
 	await live.stop();
 	await ingest.stop();
+
+	const seq = Number(await pg.value("select seq from hooklog.generations where status = 'live'", { database: env.PGDATABASE }));
+	const began = process.hrtime.bigint();
+	await runOk(['project', 'verify', '--data', large], { env, timeoutMs: LONG });
+	print(`verify of these tables against ${seq} events: ${Math.round(seq / seconds(began))}/s, every row is what the log says`);
 });

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { program, test, assert } from '../lib/harness.mjs';
 import { runOk, tempDir } from '../lib/hooklog.mjs';
 import { startPostgres } from '../lib/postgres.mjs';
-import { makeLog, makeProject, thinPull } from '../lib/project.mjs';
+import { makeDefinitions, makeLog, makeProject, thinPull } from '../lib/project.mjs';
 
 const pg = await startPostgres(program);
 const log = await makeLog(program);
@@ -45,6 +45,32 @@ for (const [table, which] of Object.entries(KEYS)) {
 		await project.runOk('verify');
 	});
 }
+
+// As many projections as there may be (256 with the built-in ones) make the longest batch there is; each of its statements is
+// refused once.
+test('refused at each position of the longest batch', async (t) => {
+	const definitions = makeDefinitions(t);
+	const own = Array.from({ length: 192 }, (_, k) => `p${String(k).padStart(3, '0')}`);
+	for (const name of own)
+		definitions.write(`${name}.sql`, `-- provider: github\n-- kind: fact\n-- key: seq\n-- rows: . on issues\ncreate table ${name} (\n\tseq bigint primary key, -- = @seq\n\taction text -- = action\n);\n`);
+	const other = await makeLog(t, { receive: false });
+	const line = (k) => JSON.stringify({ seq: k + 1, received_at: '2026-01-01T00:00:00Z', origin: 'webhook', source: 'gh', provider: 'github', event: 'issues', delivery: `d${k}`, hook: '1', content_type: 'application/json', body: '{"action":"opened"}' });
+	// Event k + 2 is refused by table k; the first makes the tables, the last shows that all goes on.
+	await runOk(['log', 'import', '-', '--data', other.dir], { input: Array.from({ length: own.length + 2 }, (_, k) => line(k)).join('\n') });
+	const project = await makeProject(t, other, pg, { env: { ...definitions.env, HOOKLOG_PROJECTOR_BATCH_EVENTS_MAX: '1' } });
+	await project.runOk('run', '--to', '1');
+	await project.query(`create function refuse() returns trigger language plpgsql as $$ begin if new.seq = tg_argv[0]::bigint then raise exception 'no' using errcode = '22023'; end if; return new; end $$;
+		${own.map((name, k) => `create trigger refuse before insert on gh_g1.${name} for each row execute function refuse(${k + 2})`).join(';\n')}`);
+	await project.runOk('run', '--to', String(own.length + 2));
+	assert.deepEqual(await project.query('select seq, sqlstate from hooklog.parked_events order by 1'), own.map((_, k) => [String(k + 2), '22023']));
+	// Of an event that one statement refused, no statement left anything but its row in events.
+	const rows = own.map((name) => `select seq from gh.${name}`).join(' union all ');
+	assert.deepEqual(await project.query(`select seq, count(*) from (${rows}) x group by 1 order by 1`), [['1', '192'], ['194', '192']]);
+	assert.deepEqual(await project.query('select count(*), count(*) filter (where parked) from hooklog.events'), [['194', '192']]);
+	await project.query(own.map((name) => `drop trigger refuse on gh_g1.${name}`).join('; '));
+	assert.equal((await project.runOk('parked', '--retry-all')).stdout, '192 projected, 0 still parked\n');
+	assert.deepEqual(await project.query(`select count(*), count(distinct seq) from (${rows}) x`), [[String(192 * 194), '194']]);
+});
 
 // Passes on what a connection says up to a number of messages from the server, then nothing, and stays open.
 async function startSilence(t, answers) {
