@@ -221,6 +221,8 @@ kill_at_random_times(void **state)
 		int lives = left < 20 ? left : 20;
 		total += kill_one_log(lives);
 		left -= lives;
+		if (left > 0 && (all - left) % 500 == 0) /* for who follows a long run in a file */
+			fprintf(stderr, "# %d kills, %zu acknowledged events\n", all - left, total);
 	}
 	assert_true(total >= (size_t)all);
 	printf("# note: %d kills, %zu acknowledged events, all there and unaltered, no gaps\n", all, total);

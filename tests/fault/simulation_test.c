@@ -23,6 +23,7 @@
 #define BATCH_MAX 6
 #define DELIVERIES 60
 #define WORKERS 2
+#define TOLD_EVERY 2000
 
 struct sim {
 	uint64_t seed, random;
@@ -315,6 +316,7 @@ the_log_is_a_list(void **state)
 	uint64_t seeds = getenv("TEST_SOAK") != NULL ? 100000 : 1000;
 	pid_t workers[WORKERS];
 	bool failed = false;
+	fflush(stdout); /* or each worker would print what stands in its buffer, too */
 	for (uint64_t w = 0; w < WORKERS; w++) {
 		workers[w] = fork();
 		assert_true(workers[w] >= 0);
@@ -323,8 +325,14 @@ the_log_is_a_list(void **state)
 		int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 		if (getenv("TEST_VERBOSE") == NULL)
 			dup2(null, 2);
-		for (uint64_t seed = w; one == NULL && seed < seeds; seed += WORKERS)
+		for (uint64_t seed = w; one == NULL && seed < seeds; seed += WORKERS) {
 			run_seed(seed);
+			/* For who follows a long run in a file. */
+			if ((seed + 1) % TOLD_EVERY == 0) {
+				printf("# %" PRIu64 " seeds\n", seed + 1);
+				fflush(stdout);
+			}
+		}
 		if (one != NULL && w == 0)
 			run_seed(strtoull(one, NULL, 10));
 		_exit(0);
