@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a projector tells Prometheus, with and without a database.
+import fs from 'node:fs';
+import path from 'node:path';
 import { program, test, assert } from '../lib/harness.mjs';
 import { debianProgram } from '../lib/debian.mjs';
-import { exec, run, startUp, until } from '../lib/hooklog.mjs';
+import { cleanEnv, exec, root, run, startUp, until } from '../lib/hooklog.mjs';
 import { startPostgres } from '../lib/postgres.mjs';
 import { makeLog, makeProject, repository, sender } from '../lib/project.mjs';
 
@@ -64,9 +66,18 @@ test('checkpoint, lag and parked events, counted and aged', async (t) => {
 	assert.equal((await fetch(`http://${address}/livez`)).status, 200);
 	assert.equal((await fetch(`http://${address}/x`)).status, 404);
 	assert.equal((await fetch(`http://${address}/metrics`, { method: 'DELETE' })).status, 405);
-	const { file } = await debianProgram(t, 'usr/bin/promtool', ['prometheus']);
-	const checked = await exec(file, ['check', 'metrics'], { input: down.text });
+	const { file, env } = await debianProgram(t, 'usr/bin/promtool', ['prometheus']);
+	const checked = await exec(file, ['check', 'metrics'], { input: down.text, env: { ...cleanEnv(), ...env } });
 	assert.deepEqual([checked.code, checked.stdout + checked.stderr], [0, '']);
+	// The alerts that are shipped ask for what there is, and name a page.
+	const rules = path.join(root, 'deploy/alerts-projector.yml');
+	const alerts = fs.readFileSync(rules, 'utf8');
+	for (const [name] of alerts.matchAll(/hooklog_projector_[a-z_]+/g))
+		assert.match(down.text, new RegExp(`^${name} `, 'm'), name);
+	for (const [, page] of alerts.matchAll(/runbook: (\S+)/g))
+		assert.ok(fs.existsSync(path.join(root, 'docs/runbooks', `${page}.md`)), page);
+	const valid = await exec(file, ['check', 'rules', rules], { env: { ...cleanEnv(), ...env } });
+	assert.equal(valid.code, 0, valid.stdout + valid.stderr);
 	await handle.kill();
 });
 
