@@ -147,10 +147,12 @@ function pushes(deliveries) {
 }
 
 function commits(deliveries) {
+	// Two examples give one commit two messages, and they are stored in any order. The list of commits counts more than the head alone, then the later push.
 	const rows = new Map();
-	for (const { payload: p } of pushesOf(deliveries))
-		for (const c of [...p.commits, p.head_commit].filter(Boolean))
-			rows.set(`${p.repository.id}/${c.id}`, [text(p.repository.id), c.id, text(c.message), text(c.author?.email), text(c.added?.length)]);
+	for (const list of ['head_commit', 'commits'])
+		for (const { payload: p } of pushesOf(deliveries).sort((a, b) => a.seq - b.seq))
+			for (const c of [p[list]].flat().filter(Boolean))
+				rows.set(`${p.repository.id}/${c.id}`, [text(p.repository.id), c.id, text(c.message), text(c.author?.email), text(c.added?.length)]);
 	return [...rows.values()].sort((a, b) => a[0] === b[0] ? (a[1] < b[1] ? -1 : 1) : byId(a, b));
 }
 
