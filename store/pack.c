@@ -28,12 +28,12 @@
  * and to clear those of the context, so both are smaller than the level's (docs/adr/0018-compression.md). */
 static const ZSTD_compressionParameters with_dict = {
 	.windowLog = 17,
-	.chainLog = 12,
-	.hashLog = 15,
-	.searchLog = 1,
-	.minMatch = 7,
+	.chainLog = 13,
+	.hashLog = 14,
+	.searchLog = 2,
+	.minMatch = 5,
 	.targetLength = 0,
-	.strategy = ZSTD_fast,
+	.strategy = ZSTD_dfast,
 };
 
 struct dict {

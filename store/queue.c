@@ -8,13 +8,12 @@
 #define QUEUE_BYTES_MAX ((size_t)256 * 1024 * 1024)
 /* How long a commit waits for those who were just answered: this part of what it takes itself, within these
  * bounds. Below the first one the wait costs more than the commit it saves. */
-#define GATHER_PART 4
+#define GATHER_PART 3
 #define GATHER_US_MIN 50
 #define GATHER_US_MAX 5000
-/* Many senders keep the processors busy meanwhile, and each commit saved gives them some: of so many it is worth
- * this much even where the disk is fast. */
-#define GATHER_MANY 8
-#define GATHER_MANY_US 500
+/* When fewer than 7 of 8 came in that time, they do not come back at once, or the disk is so fast that preparing what
+ * they send takes longer: so many commits go without waiting before it is tried again. */
+#define GATHER_PAUSE 16
 
 /* ---- submitting ---- */
 
@@ -199,30 +198,33 @@ queue_take(struct store *s, size_t *count)
 	return items;
 }
 
-static int64_t
-gather_time(const struct store *s)
-{
-	int64_t us = s->commit_us / GATHER_PART;
-	if (us < GATHER_MANY_US && s->expected >= GATHER_MANY)
-		us = GATHER_MANY_US;
-	return us < GATHER_US_MIN ? 0 : us < GATHER_US_MAX ? us : GATHER_US_MAX;
-}
-
-/* Who was just answered is likely to send again at once; a
- * commit that does not wait for him carries only those who came while the one before was under way, so that with
- * syncs that take long two halves of the senders take turns. */
-void
-queue_wait(struct store *s)
+static void
+gather(struct store *s)
 {
 	struct timespec until;
-	int64_t gather_us = gather_time(s);
-	int64_t until_us = s->answered_at_us + gather_us;
+	int64_t us = s->commit_us / GATHER_PART;
+	int64_t until_us = s->answered_at_us + (us < GATHER_US_MAX ? us : GATHER_US_MAX);
+	if (us < GATHER_US_MIN || s->queue_count >= s->expected)
+		return;
+	if (s->gather_pause > 0) {
+		s->gather_pause--;
+		return;
+	}
 	until.tv_sec = (time_t)(until_us / 1000000);
 	until.tv_nsec = (long)(until_us % 1000000 * 1000);
 	s->wake_at = s->expected;
-	while (gather_us > 0 && s->queue_count < s->expected && !s->closing && !s->roll_wanted &&
-		clock_monotonic_us() < until_us)
+	while (s->queue_count < s->expected && !s->closing && !s->roll_wanted && clock_monotonic_us() < until_us)
 		pthread_cond_timedwait(&s->queued, &s->lock, &until);
+	if (s->queue_count < s->expected - s->expected / 8)
+		s->gather_pause = GATHER_PAUSE;
+}
+
+/* Who was just answered is likely to send again at once; a commit that does not wait for him carries only those who
+ * came while the one before was under way, so that with syncs that take long two halves of the senders take turns. */
+void
+queue_wait(struct store *s)
+{
+	gather(s);
 	s->wake_at = 1;
 	while (s->first == NULL && !s->closing && !s->roll_wanted)
 		pthread_cond_wait(&s->queued, &s->lock);

@@ -58,6 +58,7 @@ struct store {
 	pthread_t thread;
 	bool started;
 	int64_t commit_us;     /* what a commit takes, smoothed */
+	unsigned gather_pause; /* commits that do not wait for more events */
 	int64_t answered_at_us; /* when the last one's answers had gone out, monotonic */
 	size_t expected;       /* how many events the next one may carry: as many as were answered then or waited */
 	struct segment *segment; /* the open one */
