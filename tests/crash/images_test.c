@@ -70,7 +70,10 @@ run_workload(const struct workload *w, struct totals *totals)
 	struct work_recording r;
 	char *base = scratch();
 	uint64_t images = soak() ? w->images_soak : w->images, seed = SEED;
-	if (soak())
+	const char *given = getenv("TEST_SEED");
+	if (given != NULL)
+		seed = strtoull(given, NULL, 10);
+	else if (soak())
 		crypto_random((unsigned char *)&seed, sizeof seed);
 	work_record(w, base, &r);
 	struct check_expect expect = { .ids = r.ids, .count = r.id_count,
