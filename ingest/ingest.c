@@ -142,6 +142,7 @@ give_memory_back(struct ingest *in)
 		in->connections_seen = connections;
 		in->quiet_ticks = 0;
 	} else if (++in->quiet_ticks == QUIET_TICKS) {
+		request_pool_trim(in);
 #ifdef __GLIBC__
 		malloc_trim(0);
 #endif
@@ -245,6 +246,8 @@ release(struct ingest *in)
 	tls_free(in->tls);
 	conns_stop(in->conns);
 	sources_release(in->sources);
+	request_pool_trim(in);
+	pthread_mutex_destroy(&in->idle.lock);
 	pthread_mutex_destroy(&in->sources_lock);
 	pthread_mutex_destroy(&in->lent_lock);
 	pthread_mutex_destroy(&in->refusals.lock);
@@ -279,6 +282,7 @@ ingest_start(struct ingest **out, const struct ingest_options *o, struct err *e)
 	in->quarantine = quarantine_new(&quarantine);
 	snprintf(in->log_id, sizeof in->log_id, "%s", o->log_id == NULL ? "" : o->log_id);
 	pthread_mutex_init(&in->sources_lock, NULL);
+	pthread_mutex_init(&in->idle.lock, NULL);
 	pthread_mutex_init(&in->lent_lock, NULL);
 	pthread_mutex_init(&in->refusals.lock, NULL);
 	pthread_mutex_init(&in->library.lock, NULL);

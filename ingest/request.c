@@ -5,26 +5,16 @@
 #include "base/limits.h"
 #include "base/log.h"
 
-#define ARENA_BYTES 8192
-#define BODY_BYTES_FIRST ((size_t)16 * 1024)
+#define BODY_BYTES_FIRST REQUEST_BODY_BYTES_KEPT
 
 void *
 request_new(void *cls, const char *uri, struct MHD_Connection *connection)
 {
-	struct request *r = base_zalloc(sizeof *r);
-	r->in = cls;
+	struct request *r = request_take(cls);
 	r->connection = connection;
 	r->start_us = clock_monotonic_us();
-	r->arena = arena_new(ARENA_BYTES);
 	/* The library unescapes its own copy in place. */
 	r->head.uri = bytes_str(arena_string(r->arena, bytes_str(uri)));
-	atomic_init(&r->references, 1);
-	pthread_condattr_t attributes;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_mutex_init(&r->lock, NULL);
-	pthread_cond_init(&r->answered, &attributes);
-	pthread_condattr_destroy(&attributes);
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	r->conn = info == NULL ? NULL : info->socket_context;
@@ -34,13 +24,16 @@ request_new(void *cls, const char *uri, struct MHD_Connection *connection)
 static void
 drop_body(struct request *r)
 {
-	free(r->body);
 	atomic_fetch_sub(&r->in->in_flight_bytes, r->body_cap);
 	if (r->source != NULL)
 		source_give_room(r->source, r->body_cap);
-	r->body = NULL;
 	r->body_bytes = 0;
 	r->body_cap = 0;
+	if (r->body_memory > REQUEST_BODY_BYTES_KEPT) {
+		free(r->body);
+		r->body = NULL;
+		r->body_memory = 0;
+	}
 }
 
 void
@@ -50,10 +43,7 @@ request_release(struct request *r)
 		return;
 	drop_body(r);
 	sources_release(r->sources);
-	pthread_cond_destroy(&r->answered);
-	pthread_mutex_destroy(&r->lock);
-	arena_free(r->arena);
-	free(r);
+	request_give(r);
 }
 
 void
@@ -363,7 +353,10 @@ grow(struct request *r, size_t need)
 		atomic_fetch_sub(&in->in_flight_bytes, more);
 		return false;
 	}
-	r->body = base_realloc(r->body, cap);
+	if (cap > r->body_memory) {
+		r->body = base_realloc(r->body, cap);
+		r->body_memory = cap;
+	}
 	r->body_cap = cap;
 	return true;
 }

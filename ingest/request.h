@@ -8,6 +8,9 @@
 /* One request, from its request line to its answer. Two may hold it: the HTTP library, and the
  * store while the event is lent to it; the last one frees it. */
 
+/* Memory for a body that stays with the request's. */
+#define REQUEST_BODY_BYTES_KEPT ((size_t)16 * 1024)
+
 enum request_state {
 	REQUEST_READING, /* the HTTP library's thread has it alone */
 	REQUEST_WAITING, /* lent to the store; the rest is guarded by lock */
@@ -16,8 +19,16 @@ enum request_state {
 };
 
 struct request {
-	struct ingest *in;
+	/* Stays from one request to the next that uses the same memory (request_pool.c). */
+	struct request *idle_next;
 	struct arena *arena;
+	unsigned char *body;
+	size_t body_memory; /* bytes body has room for; body_cap of them are counted */
+	pthread_mutex_t lock;
+	pthread_cond_t answered; /* of the clock CLOCK_MONOTONIC */
+
+	/* From here on all is zero in a new request. */
+	struct ingest *in;
 	struct MHD_Connection *connection;
 	struct conn *conn;
 	atomic_int references;
@@ -35,12 +46,9 @@ struct request {
 	struct store_result *results; /* of a batch, one for each event */
 	size_t event_count;
 
-	unsigned char *body;
 	size_t body_bytes, body_cap, discarded_bytes;
 
-	pthread_mutex_t lock;
-	pthread_cond_t answered; /* of the clock CLOCK_MONOTONIC */
-	enum request_state state;
+	enum request_state state; /* lent: under lock, as is the result */
 	int64_t deadline_ms, start_us;
 	struct store_result result;
 	struct request *lent_previous, *lent_next;
@@ -69,5 +77,12 @@ enum MHD_Result request_reply(struct request *r, unsigned status, struct bytes b
 	const char *type, const struct request_header *headers, size_t count);
 
 void request_release(struct request *r);
+
+/* The memory of a new request, with one reference, an empty arena and no body; maybe that of one that is over. Any
+ * thread. */
+struct request *request_take(struct ingest *in);
+
+/* Gives it back; the caller had the last reference and has taken everything out of the counts. Any thread. */
+void request_give(struct request *r);
 
 #endif

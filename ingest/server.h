@@ -64,6 +64,12 @@ struct ingest {
 	struct request *lent_head;
 	atomic_size_t lent;
 
+	struct request_pool {
+		pthread_mutex_t lock;
+		struct request *first;
+		size_t count;
+	} idle;
+
 	struct rate refusals, library;
 
 	/* Only the reaper's thread. */
@@ -90,5 +96,8 @@ void request_completed(void *cls, struct MHD_Connection *connection, void **cont
 /* Gives up waiting for commits that take longer than INGEST_COMMIT_MS, or with all, for every one.
  * Only INGEST_POOL needs it; with a thread per connection each one looks at the clock itself. */
 void request_expire(struct ingest *in, bool all);
+
+/* Frees the memory of requests that are over. Any thread. */
+void request_pool_trim(struct ingest *in);
 
 #endif

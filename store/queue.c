@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <sched.h>
+
 #include "base/clock.h"
 #include "base/limits.h"
 #include "store/queue.h"
@@ -219,6 +221,22 @@ gather(struct store *s)
 		s->gather_pause = GATHER_PAUSE;
 }
 
+/* While threads wait for a processor, some of them are about to submit something, and a commit costs as much as several
+ * events: as long as giving the processor away brings more, it is given away. With a free processor nobody takes it. */
+static void
+let_others(struct store *s)
+{
+	int64_t until_us = clock_monotonic_us() + GATHER_US_MAX;
+	size_t before = 0;
+	while (s->queue_count > before && s->queue_count < s->expected && !s->closing && !s->roll_wanted &&
+		clock_monotonic_us() < until_us) {
+		before = s->queue_count;
+		pthread_mutex_unlock(&s->lock);
+		sched_yield();
+		pthread_mutex_lock(&s->lock);
+	}
+}
+
 /* Who was just answered is likely to send again at once; a commit that does not wait for him carries only those who
  * came while the one before was under way, so that with syncs that take long two halves of the senders take turns. */
 void
@@ -229,6 +247,7 @@ queue_wait(struct store *s)
 	while (s->first == NULL && !s->closing && !s->roll_wanted)
 		pthread_cond_wait(&s->queued, &s->lock);
 	s->wake_at = SIZE_MAX;
+	let_others(s);
 }
 
 void

@@ -83,7 +83,7 @@ really_holds(struct store *s, const struct item *item, const struct index_entry 
 	return RC_OK;
 }
 
-/* Looks for the item's delivery. Sets result.duplicate, or *same_key_seq when the key was used for
+/* Looks for the item's delivery. Sets item->duplicate and seq, or *same_key_seq when the key was used for
  * another body; *key is the key to add, and *add whether to. */
 static enum rc
 look_up(struct store *s, struct item *item, uint64_t *same_key_seq, struct index_key *key, bool *add,
@@ -111,8 +111,8 @@ look_up(struct store *s, struct item *item, uint64_t *same_key_seq, struct index
 	if (rc != RC_OK && rc != RC_NOTFOUND)
 		return rc;
 	if (holds) {
-		item->result.duplicate = true;
-		item->result.seq = known.seq;
+		item->duplicate = true;
+		item->seq = known.seq;
 	} else {
 		*add = true;
 	}
@@ -150,7 +150,7 @@ put_record(struct store *s, struct commit *c, struct item *item, uint64_t same_k
 	c->last_seq = h.seq;
 	c->last_at_us = h.received_at_us;
 	c->bytes += v.mv_size;
-	item->result.seq = h.seq;
+	item->seq = h.seq;
 	return 0;
 }
 
@@ -182,11 +182,11 @@ put_items(struct store *s, struct commit *c, int *code, struct err *e)
 		uint64_t same_key_seq;
 		struct index_key key;
 		bool add;
-		item->result = (struct store_result){ .rc = RC_OK };
+		item->duplicate = false;
 		enum rc rc = look_up(s, item, &same_key_seq, &key, &add, e);
 		if (rc != RC_OK)
 			return rc;
-		if (item->result.duplicate)
+		if (item->duplicate)
 			continue;
 		if (item->packed.dict != NULL) {
 			rc = segment_put_dict(s->segment, c->txn, item->packed.dict, e);
@@ -196,9 +196,9 @@ put_items(struct store *s, struct commit *c, int *code, struct err *e)
 		*code = put_record(s, c, item, same_key_seq, now_us);
 		if (*code != 0)
 			return commit_err(s, c, *code, "append", e);
-		index_add_source(s->index, item->result.seq, item->source_tag);
+		index_add_source(s->index, item->seq, item->source_tag);
 		if (add) {
-			struct index_entry entry = { .seq = item->result.seq };
+			struct index_entry entry = { .seq = item->seq };
 			memcpy(entry.body, item->body_xxh128, INDEX_BODY_BYTES);
 			index_add(s->index, &key, &entry);
 		}
@@ -403,19 +403,20 @@ commit(struct store *s, struct commit *c, struct err *e)
 static void
 answer(struct item *items, enum rc rc, const struct err *e)
 {
+	struct store_result result = { .rc = rc };
+	if (rc != RC_OK)
+		result.err = *e;
 	while (items != NULL) {
 		struct item *item = items;
 		items = item->next;
-		item->result.rc = rc;
-		if (rc != RC_OK) {
-			item->result.seq = 0;
-			item->result.duplicate = false;
-			item->result.err = *e;
+		if (rc == RC_OK) {
+			result.seq = item->seq;
+			result.duplicate = item->duplicate;
 		}
 		if (item->batch_done != NULL)
-			item->batch_done(item->batch_index, &item->result, item->context);
+			item->batch_done(item->batch_index, &result, item->context);
 		else
-			item->done(&item->result, item->context);
+			item->done(&result, item->context);
 		packed_free(&item->packed);
 		free(item);
 	}

@@ -27,7 +27,9 @@ struct item {
 	 * same commit. */
 	store_batch_done_fn batch_done;
 	size_t batch_index, batch_rest;
-	struct store_result result;
+	/* The answer when the commit succeeds. */
+	uint64_t seq;
+	bool duplicate;
 };
 
 struct door;
