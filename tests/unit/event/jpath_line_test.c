@@ -16,8 +16,8 @@ static const char *const seeds[] = {
 	"{\"a\":[1,-0.5e+3,true,false,null,\"x\\u00e9\\n\xc3\xa9\"],\"b\" : { } , \"\":[ ]}",
 	"[[],[{}],{\"k\":{\"k\":0}},\"\xf0\x9f\x98\x80\\ud800\", 10 ]",
 	/* longer than what is looked at in one step */
-	"{\"number\":1234567890123456,\"exact\":0.25,\"none\":-0,\"what a step ends within\":\"https://example.com/\","
-	"\t\"last\":\t[true,\t{\"a\":false}\t,null,{\"b\":12345678901234567}],\"\":\"\"}",
+	("{\"number\":1234567890123456,\"exact\":0.25,\"none\":-0,\"what a step ends within\":\"https://example.com/\","
+	"\t\"last\":\t[true,\t{\"a\":false}\t,null,{\"b\":12345678901234567}],\"\":\"\"}"),
 };
 
 /* What the header says, by the other walk. None of the seeds is nested deeply. */
