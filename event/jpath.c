@@ -452,15 +452,15 @@ jpath_rows(const struct jpath_doc *doc, size_t slot)
 struct jpath_value
 jpath_get(const struct jpath_doc *doc, size_t slot, size_t row)
 {
-	ASSERT(row < jpath_rows(doc, slot));
+	ASSERT(slot < doc->set->slot_count);
 	uint32_t group = doc->set->slot_groups[slot];
 	uint32_t first = 0, end = 0;
-	if (group != JPATH_NONE) {
-		first = doc->groups[group].starts[row];
-		end = doc->groups[group].starts[row + 1];
-	} else if (doc->at[slot] != 0) {
+	if (group == JPATH_NONE && row == 0 && doc->at[slot] != 0) {
 		first = doc->at[slot] - 1;
 		end = first + 1;
+	} else if (group != JPATH_NONE && row < doc->groups[group].rows) {
+		first = doc->groups[group].starts[row];
+		end = doc->groups[group].starts[row + 1];
 	}
 	for (uint32_t i = first; i < end; i++) {
 		const struct entry *entry = &doc->entries[i];

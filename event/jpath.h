@@ -69,7 +69,7 @@ bool jpath_has(const struct jpath_doc *doc, size_t slot);
 size_t jpath_rows(const struct jpath_doc *doc, size_t slot);
 
 /* The value of a slot in a row (0 for a path without []). A row that has no such member gives
- * JPATH_ABSENT. row must be below jpath_rows. All paths through the same [] have the same rows, so
+ * JPATH_ABSENT, and so does a row that there is not. All paths through the same [] have the same rows, so
  * row r of a[].b and row r of a[].c come from one element. */
 struct jpath_value jpath_get(const struct jpath_doc *doc, size_t slot, size_t row);
 

@@ -135,9 +135,7 @@ json_input(struct jpath_value v)
 static struct jpath_value
 value_at(const struct scope *s, size_t slot, bool of_document)
 {
-	size_t row = of_document || !s->rows->is_array ? 0 : s->position;
-	return row < jpath_rows(s->doc, slot) ? jpath_get(s->doc, slot, row)
-					      : (struct jpath_value){ .type = JPATH_ABSENT };
+	return jpath_get(s->doc, slot, of_document || !s->rows->is_array ? 0 : s->position);
 }
 
 /* What follows the beginning; nothing when the text begins in another way. */
