@@ -184,7 +184,7 @@ const struct cli_command cmd_project_run = {
 };
 
 static const struct cli_option rebuild_options[] = {
-	{ "verify", CLI_FLAG, NULL, "swap only when every row is proven to be what the log says" },
+	{ "verify", CLI_FLAG, NULL, "compare each row with a second fold of the log before the swap" },
 };
 
 const struct cli_command cmd_project_rebuild = {
@@ -194,8 +194,9 @@ const struct cli_command cmd_project_rebuild = {
 	.details = "Fills a new generation beside the live one, which goes on being updated and read, then\n"
 		   "points the views in hooklog and gh at it in one transaction. Interrupted, it continues\n"
 		   "where it was when run again. The replaced generation is kept until the next rebuild.\n"
-		   "Rows are counted before the swap. With --verify the log is folded once more and each row\n"
-		   "compared, which takes about as long as the rebuild.\n",
+		   "Before the swap the new tables are read back and must add up to what was written to them.\n"
+		   "With --verify the log is folded once more and each row compared, which takes about as long\n"
+		   "as the rebuild.\n",
 	.options = rebuild_options,
 	.option_count = COUNT_OF(rebuild_options),
 	.run = run_rebuild,

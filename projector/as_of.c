@@ -77,12 +77,12 @@ projector_as_of(const struct projector_options *o, uint64_t seq, const char *sch
 	}
 	snprintf(s.generation.schema, sizeof s.generation.schema, "%s", schema);
 	if (rc == RC_OK) {
-		rc = load_begin(&s, e);
+		rc = load_begin(s.pg, e);
 		if (rc == RC_OK)
 			rc = create(&s, seq, e);
 		if (rc == RC_OK)
 			rc = load_tables(&s, &target, chain, e);
-		rc = load_end(&s, rc, e);
+		rc = load_end(s.pg, rc, e);
 	}
 	*parked = s.applier.parked;
 	free(refused);

@@ -162,6 +162,7 @@ struct definition {
 	enum definition_kind kind;
 	struct column *columns;
 	size_t column_count;
+	bool has_jsonb; /* some column is COLUMN_JSONB */
 	struct generated_column generated[GENERATED_MAX];
 	size_t generated_count;
 	const char *groups[GROUPS_MAX]; /* groups[0] is "core" */

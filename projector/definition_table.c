@@ -123,6 +123,7 @@ parser_table(struct parser *p, const char *line, const struct words *keys)
 		rc = group_of(p, groups.count == 1 ? groups.list[0] : "core", d->column_count, &c->group);
 	if (rc == RC_OK)
 		rc = parse_value(p, c, equals + 2);
+	d->has_jsonb = d->has_jsonb || c->type == COLUMN_JSONB;
 	d->column_count++;
 	return rc;
 }

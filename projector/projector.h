@@ -37,7 +37,7 @@ struct projector_options {
 	/* Called after each batch of a rebuild, for a progress line; may be NULL. */
 	void (*progress)(uint64_t seq, uint64_t last_seq, void *context);
 	void *context;
-	bool prove;                        /* projector_rebuild swaps only tables that projector_verify finds right */
+	bool prove;                        /* projector_rebuild compares row by row, as projector_verify, and not by sums */
 	struct projector_figures *figures; /* of projector_run; may be NULL */
 };
 
@@ -55,7 +55,7 @@ enum rc projector_run(const struct projector_options *o, struct err *e) MUST_CHE
 /* Makes a new generation of all tables from the first event of the log to its end, beside the live one,
  * which goes on; then swaps the stable views in one transaction. Continues a rebuild of the same
  * definitions that was interrupted. Its rows say what memory it took: projector_status. RC_AGAIN: stopped by stop_fd, or the database is unavailable: run it
- * again. RC_CORRUPT, id project.differs: with prove, the new tables are not what the log says, and nothing was
+ * again. RC_CORRUPT, id project.differs: the new tables are not what the log says, and nothing was
  * swapped. The other errors as in projector_run. */
 enum rc projector_rebuild(const struct projector_options *o, struct err *e) MUST_CHECK;
 

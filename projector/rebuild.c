@@ -8,22 +8,29 @@
  * for. Doubled with each round that ends farther away, so that a swap comes whatever the load. */
 #define SWAP_BATCHES 1
 
+/* Events that may be added to the rows in memory after they were loaded: what that takes is little beside the setting. */
+#define FOLLOW_EVENTS_MAX 100000
+
 /* Rows that differ and are named in the log; the message has their number. */
 #define DIFFERENCES_TOLD 20
 
-/* A building generation of these definitions and this log is continued; any other is dropped. */
+/* A building generation of these definitions and this log is continued; any other is dropped, and so is one at whose
+ * first event a load was cut off: some of its tables may be filled already. */
 static enum rc
 find_or_create(struct session *s, const struct store_span *span, struct err *e)
 {
 	enum rc rc;
 	while ((rc = generation_find_locked(s->pg, GENERATION_BUILDING, &s->generation, e)) == RC_OK) {
-		if (memcmp(s->generation.definition_hash, s->catalog.hash, sizeof s->catalog.hash) == 0 &&
+		if (s->generation.seq > 0 &&
+			memcmp(s->generation.definition_hash, s->catalog.hash, sizeof s->catalog.hash) == 0 &&
 			generation_check_log(&s->generation, s->o->reader, NULL) == RC_OK) {
 			LOG_INFO("project.rebuild.continue", F_S("schema", s->generation.schema),
 				F_U("seq", s->generation.seq));
 			return RC_OK;
 		}
 		rc = generation_drop(s->pg, &s->generation, e);
+		if (rc == RC_OK)
+			rc = generation_unlock(s->pg, &s->generation, e);
 		if (rc != RC_OK)
 			return rc;
 	}
@@ -128,6 +135,56 @@ prove(struct session *s, struct err *e)
 	return rc;
 }
 
+/* Fills an empty generation at once when that is worth it. *load stays NULL otherwise, and when the database refuses the data
+ * as a whole, which is left to the way event by event. */
+static enum rc
+fill(struct session *s, const struct store_span *span, struct load **load, struct err *e)
+{
+	if (s->generation.seq > 0 || span->last_seq < s->o->bulk_events_min || span->last_seq == 0)
+		return RC_OK;
+	uint64_t parked = s->applier.parked;
+	enum rc rc = load_generation(s, span->last_seq, load, e);
+	if (rc != RC_INVALID)
+		return rc;
+	LOG_WARN("project.rebuild.one-by-one", F_S("reason", e->text));
+	s->applier.parked = parked;
+	rc = generation_unlock(s->pg, &s->generation, e);
+	return rc == RC_OK ? find_or_create(s, span, e) : rc;
+}
+
+/* Before anybody is shown the tables. What was loaded by this process is compared by sums, which costs little; when these
+ * differ, or there are none, or it is asked for, the log is folded once more, which names the rows. */
+static enum rc
+check(struct session *s, struct load *load, struct err *e)
+{
+	if (load != NULL && !s->o->prove) {
+		enum rc rc = load_check(load, e);
+		if (rc == RC_OK)
+			LOG_INFO("project.rebuild.checked", F_S("schema", s->generation.schema), F_U("seq", s->generation.seq));
+		if (rc != RC_CORRUPT)
+			return rc;
+		LOG_WARN("project.rebuild.sums", F_S("reason", e->text));
+	}
+	return prove(s, e);
+}
+
+/* Follows what was appended meanwhile, and checks: afterwards, if the rows are still in memory and the new events few. */
+static enum rc
+follow_and_check(struct session *s, struct load *load, struct err *e)
+{
+	struct store_span span;
+	enum rc rc = store_span(s->o->reader, &span, e);
+	bool before = load != NULL && !s->o->prove &&
+		(!load_is_whole(load) || span.last_seq - s->generation.seq > FOLLOW_EVENTS_MAX);
+	if (rc == RC_OK && before)
+		rc = check(s, load, e);
+	if (rc == RC_OK)
+		rc = reach(s, span.last_seq, e);
+	if (rc == RC_OK && !before)
+		rc = check(s, load, e);
+	return rc;
+}
+
 /* Notes with the generation what the rebuild took so far. */
 static enum rc
 note_memory(struct session *s, uint64_t *bytes, struct err *e)
@@ -151,6 +208,7 @@ projector_rebuild(const struct projector_options *o, struct err *e)
 {
 	struct session s;
 	struct store_span span;
+	struct load *load = NULL;
 	enum rc rc = session_open(&s, o, e);
 	if (rc == RC_OK)
 		rc = session_connect(&s, "hooklog rebuild", e);
@@ -158,14 +216,13 @@ projector_rebuild(const struct projector_options *o, struct err *e)
 		rc = store_span(o->reader, &span, e);
 	if (rc == RC_OK)
 		rc = find_or_create(&s, &span, e);
-	if (rc == RC_OK && s.generation.seq == 0 && span.last_seq >= o->bulk_events_min && span.last_seq > 0)
-		rc = load_generation(&s, span.last_seq, e);
+	if (rc == RC_OK)
+		rc = fill(&s, &span, &load, e);
 	if (rc == RC_OK)
 		rc = apply_prepare(&s.applier, e);
 	if (rc == RC_OK)
-		rc = reach(&s, span.last_seq, e);
-	if (rc == RC_OK && o->prove)
-		rc = prove(&s, e);
+		rc = follow_and_check(&s, load, e);
+	load_free(load);
 	uint64_t memory_bytes;
 	if (rc == RC_OK)
 		rc = note_memory(&s, &memory_bytes, e);

@@ -231,7 +231,7 @@ state_replace_fields(struct state *st, struct state_table *t, struct state_row *
 	return *at;
 }
 
-static void
+static struct state_row *
 insert(struct state *st, struct state_table *t, const struct fold_row *in, struct bytes fields, uint64_t hash)
 {
 	const struct definition *d = t->definition;
@@ -252,6 +252,7 @@ insert(struct state *st, struct state_table *t, const struct fold_row *in, struc
 	row->next = *bucket;
 	*bucket = row;
 	t->count++;
+	return row;
 }
 
 /* The columns of the groups in wins come from in, the others stay. */
@@ -312,7 +313,7 @@ merge(struct state *st, struct state_table *t, struct state_row **at, const stru
 		take_groups(st, t, at, in, wins);
 }
 
-void
+struct state_row *
 state_merge(struct state *st, struct state_table *t, const struct fold_row *in)
 {
 	const struct definition *d = t->definition;
@@ -320,19 +321,23 @@ state_merge(struct state *st, struct state_table *t, const struct fold_row *in)
 	state_put_cells(&st->scratch, d, in->cells);
 	if (st->scratch.overflow) {
 		st->overflow = true;
-		return;
+		return NULL;
 	}
 	struct bytes fields = buf_bytes(&st->scratch);
 	uint64_t hash = hash_keys(d, fields);
 	if (hash < st->low || hash > st->last)
-		return;
-	struct state_row **at = place_of(t, hash, fields);
-	if (at == NULL || *at == NULL)
-		insert(st, t, in, fields, hash);
-	else
+		return NULL;
+	struct state_row **at = place_of(t, hash, fields), *row;
+	if (at == NULL || *at == NULL) {
+		row = insert(st, t, in, fields, hash);
+	} else {
 		merge(st, t, at, in);
+		row = *at;
+	}
 	while (st->bytes > st->bytes_max && st->last > st->low) {
 		st->last = st->low + (st->last - st->low) / 2;
+		row = hash <= st->last ? row : NULL;
 		drop_above(st, st->last);
 	}
+	return row;
 }

@@ -20,7 +20,8 @@ struct state_row {
 	int64_t webhook_at_us, api_at_us, deleted_at_us;
 	enum event_origin origin;
 	uint32_t field_bytes, field_room;
-	bool seen; /* for who compares */
+	bool seen;    /* for who compares */
+	uint64_t sum; /* row_hash of what the database was last told, 0: nothing; for who sends */
 	struct version versions[];
 };
 
@@ -47,8 +48,9 @@ void state_close(struct state *st);
 /* Empties st and starts the pass after the present one. False: there is none, all hashes were covered. */
 bool state_next_pass(struct state *st);
 
-/* Merges one folded row of a batch into the table. */
-void state_merge(struct state *st, struct state_table *t, const struct fold_row *row);
+/* Merges one folded row of a batch into the table. The merged row, valid until the next merge, or NULL: it is not of
+ * this pass, or outgrew the memory and was dropped, or it was too large. */
+struct state_row *state_merge(struct state *st, struct state_table *t, const struct fold_row *row);
 
 /* Whether no two events make the same row, so that rows need not be kept to be merged. */
 bool state_is_streamed(const struct definition *d);

@@ -97,7 +97,11 @@ generation_exchange(struct pg *pg, const struct generation *old, const struct ge
 	struct arena *a = arena_new(4096);
 	struct hosts before = { 0 }, after = { 0 };
 	struct views_change change = { .pg = pg, .before = &before, .after = &after, .grants = buf_new(LIMIT_TEXT_BYTES) };
-	enum rc rc = hosts_of(pg, old, &before, a, e);
+	/* Other transactions need not be on the disk when they end (docs/adr/0026-projecting-fast.md): whoever is told of this one
+	 * must find it after a crash, and the write-ahead log is in order, so all that made the tables is there then, too. */
+	enum rc rc = pg_exec(pg, "set local synchronous_commit = on", e);
+	if (rc == RC_OK)
+		rc = hosts_of(pg, old, &before, a, e);
 	if (rc == RC_OK)
 		rc = hosts_of(pg, g, &after, a, e);
 	if (rc == RC_OK)

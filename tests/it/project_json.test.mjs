@@ -188,3 +188,11 @@ test('jansson accepts and refuses the same and gives the same values, but for wh
 	assert.equal(done.code, 0, `${done.stdout}\n${done.stderr}`);
 	t.note(/documents: (.*)/.exec(done.stdout)[1]);
 });
+
+// Sums over rows take jsonb by its value: what PostgreSQL made of these documents adds up to what was sent.
+test('a rebuild that loads them finds them as they were sent', async () => {
+	project.env.HOOKLOG_PROJECTOR_BULK_EVENTS_MIN = '1';
+	const rebuilt = await project.runOk('rebuild');
+	assert.match(rebuilt.stderr, /project\.rebuild\.checked schema=gh_g2/);
+	assert.doesNotMatch(rebuilt.stderr, /project\.rebuild\.(sums|one-by-one)/);
+});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Proving tables against the log, and tables that were folded in memory against those made batch by batch.
 import { program, test, assert } from '../lib/harness.mjs';
-import { ndjson, runOk } from '../lib/hooklog.mjs';
+import { ndjson, runOk, until } from '../lib/hooklog.mjs';
 import { startPostgres } from '../lib/postgres.mjs';
 import { fullPull, makeDefinitions, makeLog, makeProject, repository, review, sender, thinPull } from '../lib/project.mjs';
 
@@ -187,5 +187,66 @@ test('a rebuild that is to be proven swaps only tables that are right', async (t
 	await project.query("drop event trigger spoiled; drop trigger spoil on gh_g3.users; update gh_g3.users set login = 'mona' where id = 1");
 	await project.runOk('rebuild', '--verify');
 	assert.equal((await project.generations()).at(-1)[1], 'live');
+	await project.runOk('verify');
+});
+
+// By default: what was loaded is read back after the last event that came meanwhile, and added up.
+test('a rebuild swaps only tables that hold what was written to them', async (t) => {
+	const project = await prepare(t);
+	const right = await project.runOk('rebuild');
+	assert.match(right.stderr, /project\.rebuild\.checked schema=gh_g2 seq=\d+/);
+	assert.doesNotMatch(right.stderr, /project\.rebuild\.(sums|verified)/);
+	const shown = await project.query('select u.*, p.auto_merge from gh.users u, gh.pull_requests p order by u.id, p.id');
+	// Somebody's writes, once a table is filled and gets its indexes.
+	const meddle = (table, sql) => project.query(`create or replace function meddle() returns event_trigger language plpgsql as $$ begin
+		if exists (select from pg_event_trigger_ddl_commands() c join pg_index i on i.indexrelid = c.objid where i.indrelid = to_regclass('gh_g3.${table}')) then
+			if exists (select from gh_g3.${table}) then ${sql}; end if; end if; end $$`);
+	await meddle('users', 'null');
+	await project.query("create event trigger meddles on ddl_command_end when tag in ('CREATE INDEX') execute function meddle()");
+	for (const [table, sql, told] of [
+		['users', "update gh_g3.users set login = 'eve' where id = 1", /differs table=gh\.users key=1 what=differs column=login/],
+		['pull_requests', `update gh_g3.pull_requests set auto_merge = '{"a": ["x", null, 0], "b": 1.50}' where number = 7`, /differs table=gh\.pull_requests key=\d+ what=differs column=auto_merge/],
+		['issues', 'delete from gh_g3.issues where id = 3', /differs table=gh\.issues key=3 what="not in the table"/],
+		['events', "update gh_g3.events set event = 'ping' where seq = 2", /differs table=hooklog\.events key=2 what=differs column=event/],
+		['users', "insert into gh_g3.users (id, login, first_seq, last_seq, origin, version_at, version_rank, version_seq, full_version_at, full_version_rank, full_version_seq) values (999, 'eve', 1, 1, 0, now(), 0, 1, now(), 0, 1)", /differs table=gh\.users key=999 what="not in the log"/],
+	]) {
+		await meddle(table, sql);
+		const wrong = await project.run('rebuild');
+		assert.equal(wrong.code, 8, `${sql}: ${wrong.stderr}`);
+		assert.match(wrong.stderr, new RegExp(`warn project\\.rebuild\\.sums reason="table gh_g3\\.${table} is not what was written to it`), sql);
+		assert.match(wrong.stderr, told);
+		assert.match(wrong.stderr, /1 rows of the new tables are not what the log says; nothing was swapped[^]*project\.differs\.md/);
+		assert.deepEqual((await project.generations()).map(([id, status]) => [id, status]), [['1', 'retired'], ['2', 'live'], ['3', 'building']]);
+		assert.deepEqual(await project.query('select u.*, p.auto_merge from gh.users u, gh.pull_requests p order by u.id, p.id'), shown);
+		// Whoever runs it again is told again, since nothing of it was loaded by that process.
+		if (table === 'users')
+			assert.equal((await project.run('rebuild')).code, 8);
+		await project.runOk('drop', 'gh_g3');
+	}
+	// The same value in other words is the same.
+	await meddle('pull_requests', `update gh_g3.pull_requests set auto_merge = '{"a": ["x", null, "\\u0022"], "b": 150e-2}' where number = 7`);
+	const same = await project.runOk('rebuild');
+	assert.doesNotMatch(same.stderr, /project\.rebuild\.sums/);
+	assert.equal((await project.generations()).at(-1)[1], 'live');
+});
+
+// Events that come while the tables are filled reach them batch by batch, and the sums by folding.
+test('what comes while a rebuild loads is added up as well', async (t) => {
+	const project = await prepare(t);
+	// The load waits at its first index until more was appended.
+	await project.query(`create table gate (open boolean); create function wait() returns event_trigger language plpgsql as $$ begin
+		while not exists (select from public.gate) loop perform pg_sleep(0.02); end loop; end $$;
+		create event trigger waits on ddl_command_end when tag in ('CREATE INDEX') execute function wait()`);
+	const rebuild = project.start('rebuild');
+	await until(async () => (await project.value("select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()")) !== '0');
+	const before = project.log.sent;
+	for (let i = 1; i <= 40; i++)
+		await project.log.post('issues', { action: 'edited', sender: { ...sender, login: `mona-${i}` }, repository, issue: { id: i, number: i, title: `later ${i}`, updated_at: at(20) } });
+	await project.log.post('pull_request', { action: 'edited', number: 7, sender, repository, pull_request: fullPull(7, at(21), { auto_merge: { z: [1e2] } }) });
+	await project.query('insert into gate values (true)');
+	assert.deepEqual(await rebuild.wait(), { code: 0, signal: null }, rebuild.stderr);
+	assert.match(rebuild.stderr, new RegExp(`project\\.rebuild\\.pass .*to=${before} `));
+	assert.match(rebuild.stderr, new RegExp(`project\\.rebuild\\.checked schema=gh_g2 seq=${project.log.sent}`));
+	assert.doesNotMatch(rebuild.stderr, /project\.rebuild\.sums/);
 	await project.runOk('verify');
 });
