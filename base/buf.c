@@ -27,10 +27,8 @@ buf_clear(struct buf *b)
 	b->overflow = false;
 }
 
-/* Makes room for len more bytes and one NUL behind them; false and overflow when that passes the
- * maximum. */
-static bool
-reserve(struct buf *b, size_t len)
+bool
+buf_reserve(struct buf *b, size_t len)
 {
 	if (b->overflow || len > b->max_bytes || b->len > b->max_bytes - len) {
 		b->overflow = true;
@@ -41,19 +39,12 @@ reserve(struct buf *b, size_t len)
 		size_t cap = b->cap < 64 ? 64 : b->cap;
 		while (cap < need)
 			cap *= 2;
+		if (cap - 1 > b->max_bytes)
+			cap = b->max_bytes + 1;
 		b->data = base_realloc(b->data, cap);
 		b->cap = cap;
 	}
 	return true;
-}
-
-void
-buf_put(struct buf *b, const void *data, size_t len)
-{
-	if (!reserve(b, len) || len == 0)
-		return;
-	memcpy(b->data + b->len, data, len);
-	b->len += len;
 }
 
 void
@@ -69,12 +60,6 @@ buf_put_str(struct buf *b, const char *s)
 }
 
 void
-buf_put_char(struct buf *b, char c)
-{
-	buf_put(b, &c, 1);
-}
-
-void
 buf_printf(struct buf *b, const char *fmt, ...)
 {
 	va_list args, again;
@@ -83,7 +68,7 @@ buf_printf(struct buf *b, const char *fmt, ...)
 	int n = vsnprintf(NULL, 0, fmt, args);
 	va_end(args);
 	ASSERT(n >= 0);
-	if (reserve(b, (size_t)n)) {
+	if (buf_reserve(b, (size_t)n)) {
 		vsnprintf((char *)b->data + b->len, (size_t)n + 1, fmt, again);
 		b->len += (size_t)n;
 	}
@@ -116,15 +101,19 @@ buf_put_hex(struct buf *b, const void *data, size_t len)
 {
 	static const char digits[] = "0123456789abcdef";
 	const unsigned char *p = data;
-	if (len > b->max_bytes / 2 || !reserve(b, 2 * len)) {
+	if (len > b->max_bytes / 2 || !buf_reserve(b, 2 * len)) {
 		b->overflow = true;
 		return;
 	}
+	unsigned char *to = b->data + b->len;
 	for (size_t i = 0; i < len; i++) {
-		b->data[b->len++] = (unsigned char)digits[p[i] >> 4];
-		b->data[b->len++] = (unsigned char)digits[p[i] & 15];
+		*to++ = (unsigned char)digits[p[i] >> 4];
+		*to++ = (unsigned char)digits[p[i] & 15];
 	}
+	b->len += 2 * len;
 }
+
+#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
 
 /* How many of the first bytes at p, at most JSON_STEP, need no escape in JSON; they are copied to `to`,
  * and what is behind them up to JSON_STEP may be overwritten. Texts of webhooks have a quote every
@@ -146,7 +135,6 @@ json_plain(unsigned char *to, const unsigned char *p)
 }
 #else
 #define JSON_STEP 8
-#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
 /* Marks each byte below n, exactly up to the first; n is at most 0x80. */
 #define BELOW(x, n) (((x) - EACH_BYTE(n)) & ~(x) & EACH_BYTE(0x80))
 static inline size_t
@@ -210,7 +198,7 @@ buf_put_json(struct buf *b, struct bytes data)
 	for (size_t i = 0, len; i < data.len; i += len) {
 		len = data.len - i < 4096 ? data.len - i : 4096;
 		if (b->max_bytes - b->len >= JSON_ESCAPE_BYTES * len &&
-			reserve(b, JSON_ESCAPE_BYTES * len)) {
+			buf_reserve(b, JSON_ESCAPE_BYTES * len)) {
 			put_json_piece(b, data.data + i, len);
 			continue;
 		}
@@ -220,6 +208,58 @@ buf_put_json(struct buf *b, struct bytes data)
 		buf_put(b, one, (size_t)(json_char(one, data.data[i]) - one));
 	}
 	buf_put_char(b, '"');
+}
+
+/* Not 0 when one of the bytes of x would be escaped or is outside of ASCII. A borrow or carry comes only from
+ * a byte that is one of these itself. */
+static inline uint64_t
+json_special(uint64_t x)
+{
+	return ((x - EACH_BYTE(0x20)) | ((x ^ EACH_BYTE('"')) - EACH_BYTE(1)) |
+		       ((x ^ EACH_BYTE('\\')) - EACH_BYTE(1)) | (x + EACH_BYTE(1)) | x) &
+	       EACH_BYTE(0x80);
+}
+
+/* Copies len bytes; false when one of them is such. What is left over of eights is copied together with bytes
+ * before it. */
+static bool
+copy_plain(unsigned char *to, const unsigned char *p, size_t len)
+{
+	uint64_t x, special = 0;
+	for (size_t i = 0; len >= sizeof(x) && i < len; i += sizeof(x)) {
+		size_t at = i < len - sizeof(x) ? i : len - sizeof(x);
+		memcpy(&x, p + at, sizeof(x));
+		memcpy(to + at, &x, sizeof(x));
+		special |= json_special(x);
+	}
+	if (len >= sizeof(x))
+		return special == 0;
+	uint32_t first, last;
+	if (len >= sizeof(first)) {
+		memcpy(&first, p, sizeof(first));
+		memcpy(&last, p + len - sizeof(last), sizeof(last));
+		memcpy(to, &first, sizeof(first));
+		memcpy(to + len - sizeof(last), &last, sizeof(last));
+		return json_special((uint64_t)first << 32 | last) == 0;
+	}
+	for (size_t i = 0; i < len; i++) {
+		to[i] = p[i];
+		special |= json_special(EACH_BYTE(p[i]));
+	}
+	return special == 0;
+}
+
+bool
+buf_put_json_plain(struct buf *b, struct bytes data)
+{
+	if (!buf_reserve(b, data.len + 2))
+		return true;
+	unsigned char *to = b->data + b->len;
+	if (!copy_plain(to + 1, data.data, data.len))
+		return false;
+	to[0] = to[1 + data.len] = '"';
+	b->len += data.len + 2;
+	return true;
 }
 
 struct bytes

@@ -10,7 +10,7 @@
 struct buf {
 	unsigned char *data;
 	size_t len;
-	size_t cap;
+	size_t cap; /* of data, which has room for a NUL behind the last byte */
 	size_t max_bytes;
 	bool overflow;
 };
@@ -24,10 +24,27 @@ void buf_free(struct buf *b);
 /* Empties b and keeps its memory. */
 void buf_clear(struct buf *b);
 
-void buf_put(struct buf *b, const void *data, size_t len);
+/* Makes room for len more bytes and a NUL; false and overflow when that passes the maximum. For buf_put. */
+bool buf_reserve(struct buf *b, size_t len);
+
+static inline void
+buf_put(struct buf *b, const void *data, size_t len)
+{
+	/* There is never more room than the maximum allows, so mostly one look tells. */
+	bool fits = len < b->cap - b->len && !b->overflow;
+	if (len == 0 || (!fits && !buf_reserve(b, len)))
+		return;
+	memcpy(b->data + b->len, data, len);
+	b->len += len;
+}
 void buf_put_bytes(struct buf *b, struct bytes data);
 void buf_put_str(struct buf *b, const char *s);
-void buf_put_char(struct buf *b, char c);
+static inline void
+buf_put_char(struct buf *b, char c)
+{
+	buf_put(b, &c, 1);
+}
+
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Big-endian integers, as PostgreSQL's binary formats and the log's keys want them. */
@@ -41,6 +58,10 @@ void buf_put_hex(struct buf *b, const void *data, size_t len);
 /* A JSON string with its quotes, escaped as RFC 8259 §7 demands. data must be valid UTF-8: see
  * utf8_valid. Any byte below 0x20 and DEL is written as an escape, so a line stays one line. */
 void buf_put_json(struct buf *b, struct bytes data);
+
+/* The same, and faster, for data that needs no escape and is ASCII. False: it is not, and nothing was
+ * appended. */
+bool buf_put_json_plain(struct buf *b, struct bytes data) MUST_CHECK;
 
 /* Everything appended so far. Borrowed until the next append. */
 struct bytes buf_bytes(const struct buf *b);

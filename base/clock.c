@@ -56,19 +56,55 @@ is_leap(int64_t year)
 	return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
+/* The reverse of days_of. */
+static void
+date_of(int64_t days, int64_t *year, int64_t *month, int64_t *day)
+{
+	days += 719468;
+	int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+	int64_t day_of_era = days - era * 146097;
+	int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 -
+				      day_of_era / 146096) / 365;
+	int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	int64_t months = (5 * day_of_year + 2) / 153; /* since March */
+	*day = day_of_year - (153 * months + 2) / 5 + 1;
+	*month = months < 10 ? months + 3 : months - 9;
+	*year = year_of_era + era * 400 + (*month <= 2);
+}
+
+static char *
+put_digits(char *to, int64_t n, int count)
+{
+	for (int i = count; i-- > 0; n /= 10)
+		to[i] = (char)('0' + n % 10);
+	return to + count;
+}
+
 void
 clock_format_us(int64_t us, char out[CLOCK_TEXT_BYTES])
 {
-	int64_t seconds = us / 1000000, fraction = us % 1000000;
-	if (fraction < 0) {
-		fraction += 1000000;
-		seconds--;
+	const int64_t day_us = INT64_C(86400) * 1000000;
+	int64_t days = us / day_us, rest = us % day_us, year, month, day;
+	if (rest < 0) {
+		rest += day_us;
+		days--;
 	}
-	time_t t = (time_t)seconds;
-	struct tm tm = { 0 };
-	gmtime_r(&t, &tm);
-	snprintf(out, CLOCK_TEXT_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year + 1900,
-		tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)fraction);
+	date_of(days, &year, &month, &day);
+	/* snprintf would take longer than all else of an event's line. */
+	bool usual = year >= 0 && year <= 9999;
+	char *to = usual ? put_digits(out, year, 4)
+			 : out + snprintf(out, CLOCK_TEXT_BYTES, "%04" PRId64, year);
+	const struct {
+		char before;
+		int count;
+		int64_t value;
+	} parts[] = { { '-', 2, month }, { '-', 2, day }, { 'T', 2, rest / 3600000000 },
+		{ ':', 2, rest / 60000000 % 60 }, { ':', 2, rest / 1000000 % 60 }, { '.', 6, rest % 1000000 } };
+	for (size_t i = 0; i < COUNT_OF(parts); i++) {
+		*to++ = parts[i].before;
+		to = put_digits(to, parts[i].value, parts[i].count);
+	}
+	memcpy(to, "Z", 2);
 }
 
 struct cursor {

@@ -232,6 +232,18 @@ skip(struct bytes *in)
 static bool
 take_bytes(struct bytes *in, struct bytes *out)
 {
+	/* Nearly all are a fixstr, or a str or bin whose length is one byte. */
+	if (in->len >= 2) {
+		unsigned c = in->data[0];
+		bool fixed = (c & 0xe0) == 0xa0;
+		size_t head = fixed ? 1 : 2, n = fixed ? c & 0x1f : in->data[1];
+		if ((fixed || c == 0xc4 || c == 0xd9) && n <= in->len - head) {
+			*out = (struct bytes){ in->data + head, n };
+			in->data += head + n;
+			in->len -= head + n;
+			return true;
+		}
+	}
 	struct item it = take(in);
 	*out = it.data;
 	return it.kind == KIND_BYTES;
@@ -263,38 +275,52 @@ take_headers(struct bytes *in, struct arena *a, struct event *ev)
 	return true;
 }
 
-/* Takes the value of the key and tells which key it was in *bit (0: unknown, stepped over). */
+/* As bytes_is, and quick to say no, which it mostly has to. */
+static inline bool
+key_is(struct bytes key, const char *name)
+{
+	size_t i = 0;
+	while (i < key.len && name[i] != '\0' && key.data[i] == (unsigned char)name[i])
+		i++;
+	return i == key.len && name[i] == '\0';
+}
+
+/* Takes the value of the key and tells which key it was in *bit (0: unknown, stepped over). *row is the field
+ * asked for first, and becomes the one behind: they are written in this order, and read in any. */
 static bool
-take_value(struct bytes *in, struct bytes key, struct arena *a, struct event *ev, unsigned *bit)
+take_value(struct bytes *in, struct bytes key, struct arena *a, struct event *ev, size_t *row,
+	unsigned *bit)
 {
 	unsigned number = 0;
-	for (size_t i = 0; i < COUNT_OF(fields); i++) {
+	for (size_t n = 0; n < COUNT_OF(fields); n++) {
 		struct bytes value;
-		if (!bytes_is(key, fields[i].key))
+		size_t i = (*row + n) % COUNT_OF(fields);
+		if (!key_is(key, fields[i].key))
 			continue;
+		*row = i + 1;
 		*bit = 1u << i;
 		if (!take_bytes(in, &value))
 			return false;
 		memcpy((unsigned char *)ev + fields[i].offset, &value, sizeof value);
 		return true;
 	}
-	if (bytes_is(key, "o")) {
+	if (key_is(key, "o")) {
 		*bit = SEEN_ORIGIN;
 		bool ok = take_uint(in, EVENT_ORIGIN_LAST, &number);
 		ev->origin = (enum event_origin)number;
 		return ok;
 	}
-	if (bytes_is(key, "v")) {
+	if (key_is(key, "v")) {
 		*bit = SEEN_VERIFIED;
 		bool ok = take_uint(in, EVENT_VERIFIED_FAILED, &number);
 		ev->verified = (enum event_verified)number;
 		return ok;
 	}
-	if (bytes_is(key, "h")) {
+	if (key_is(key, "h")) {
 		*bit = SEEN_HEADERS;
 		return take_headers(in, a, ev);
 	}
-	if (bytes_is(key, "xxh")) {
+	if (key_is(key, "xxh")) {
 		struct bytes hash;
 		*bit = SEEN_HASH;
 		if (!take_bytes(in, &hash) || hash.len != sizeof ev->body_xxh128)
@@ -335,10 +361,11 @@ event_decode(struct bytes data, struct arena *a, struct event *ev, struct err *e
 		return damaged(data, in, key, e);
 
 	unsigned seen = 0;
+	size_t row = 0;
 	for (uint64_t i = 0; i < map.n; i++) {
 		unsigned bit = 0;
 		key = (struct bytes){ NULL, 0 };
-		if (!take_bytes(&in, &key) || !take_value(&in, key, a, &got, &bit))
+		if (!take_bytes(&in, &key) || !take_value(&in, key, a, &got, &row, &bit))
 			return damaged(data, in, key, e);
 		if ((seen & bit) != 0) /* never written twice: which one would be right? */
 			return damaged(data, in, key, e);

@@ -9,8 +9,8 @@
 #include "event/jpath_internal.h"
 
 /* The syntax of RFC 8259 below objects and arrays. Each function steps over what stands at p and
- * returns where it stopped, or NULL when the document is wrong there. Only jpath.c includes this;
- * what it calls for every byte or member is inline. */
+ * returns where it stopped, or NULL when the document is wrong there. Only jpath.c and jpath_line.c
+ * include this; what is called for every byte or member is inline. */
 
 struct jpath_scan {
 	const unsigned char *end;

@@ -3,11 +3,16 @@
 #include "event/event.h"
 #include "event/jpath.h"
 
+/* A string literal. */
+#define PUT(out, text) buf_put(out, text, sizeof(text) - 1)
+
 /* Appends data as a JSON string, each byte that is not part of well-formed UTF-8 as U+FFFD; false when
  * there was one. */
 static bool
 put_lossy(struct buf *out, struct bytes data)
 {
+	if (buf_put_json_plain(out, data))
+		return true;
 	if (utf8_valid(data)) {
 		buf_put_json(out, data);
 		return true;
@@ -20,7 +25,7 @@ put_lossy(struct buf *out, struct bytes data)
 		if (len <= data.len - i && utf8_valid((struct bytes){ data.data + i, len })) {
 			buf_put(&text, data.data + i, len);
 		} else {
-			buf_put_str(&text, "\xef\xbf\xbd");
+			PUT(&text, "\xef\xbf\xbd");
 			len = 1;
 		}
 	}
@@ -39,7 +44,7 @@ put_base64(struct buf *out, struct bytes data)
 
 /* Appends ,"key":"value", and ,"key_base64":"..." when the value is not UTF-8. start is what stands
  * before the value. */
-static void
+static inline void
 put_text(struct buf *out, const char *start, size_t len, const char *key, struct bytes value)
 {
 	buf_put(out, start, len);
@@ -67,10 +72,12 @@ put_number(struct buf *out, uint64_t n)
 static void
 put_headers(struct buf *out, const struct event *ev)
 {
-	buf_put_str(out, ",\"headers\":[");
+	PUT(out, ",\"headers\":[");
 	for (size_t i = 0; i < ev->header_count; i++) {
 		const struct event_header *h = &ev->headers[i];
-		buf_put_str(out, i > 0 ? ",[" : "[");
+		if (i > 0)
+			buf_put_char(out, ',');
+		buf_put_char(out, '[');
 		(void)put_lossy(out, h->name);
 		buf_put_char(out, ',');
 		if (!put_lossy(out, h->value)) {
@@ -101,9 +108,9 @@ event_put_json_head(struct buf *out, const struct event *ev)
 	clock_format_us(ev->received_at_us, at);
 	bool key_reused = (ev->flags & EVENT_FLAG_KEY_REUSED) != 0;
 
-	buf_put_str(out, "{\"seq\":");
+	PUT(out, "{\"seq\":");
 	put_number(out, ev->seq);
-	buf_put_str(out, ",\"received_at\":\"");
+	PUT(out, ",\"received_at\":\"");
 	buf_put_str(out, at);
 	buf_put_char(out, '"');
 	PUT_TEXT(out, "source", ev->source);
@@ -121,28 +128,28 @@ event_put_json_head(struct buf *out, const struct event *ev)
 	PUT_TEXT(out, "content_type", ev->content_type);
 	PUT_TEXT(out, "remote", ev->remote);
 	put_headers(out, ev);
-	buf_put_str(out, key_reused ? ",\"flags\":{\"key_reused\":true"
-				    : ",\"flags\":{\"key_reused\":false");
+	PUT(out, ",\"flags\":{\"key_reused\":");
+	buf_put_str(out, key_reused ? "true" : "false");
 	buf_put_str(out, (ev->flags & EVENT_FLAG_REDACTED) != 0 ? ",\"redacted\":true}" : "}");
 	if (key_reused)
 		buf_printf(out, ",\"same_key_seq\":%" PRIu64, ev->same_key_seq);
-	buf_put_str(out, ",\"body_xxh128\":\"");
+	PUT(out, ",\"body_xxh128\":\"");
 	buf_put_hex(out, ev->body_xxh128, sizeof ev->body_xxh128);
 	if ((ev->flags & EVENT_FLAG_REDACTED) != 0) {
-		buf_put_str(out, "\",\"erased_sha256\":\"");
+		PUT(out, "\",\"erased_sha256\":\"");
 		buf_put_hex(out, ev->erased_sha256, sizeof ev->erased_sha256);
 	}
-	buf_put_str(out, "\",\"body_bytes\":");
+	PUT(out, "\",\"body_bytes\":");
 	put_number(out, ev->body.len);
 	if (jpath_is_line(ev->body)) {
-		buf_put_str(out, ",\"body\":");
+		PUT(out, ",\"body\":");
 		return true;
 	}
 	if (utf8_valid(ev->body)) {
-		buf_put_str(out, ",\"body\":");
+		PUT(out, ",\"body\":");
 		buf_put_json(out, ev->body);
 	} else {
-		buf_put_str(out, ",\"body_base64\":");
+		PUT(out, ",\"body_base64\":");
 		put_base64(out, ev->body);
 	}
 	return false;

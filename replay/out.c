@@ -7,13 +7,11 @@
 
 #include "base/fs.h"
 #include "replay/out.h"
-
-/* The disk is told to begin when so much more is there for it, so that less is left for the end. */
-#define OUT_AHEAD_BYTES ((int64_t)8 * 1024 * 1024)
+#include "replay/write_behind.h"
 
 struct out {
 	int fd; /* -1: not open */
-	int64_t written, begun; /* bytes of the file, and how many the disk was told of */
+	struct write_behind *behind; /* of a file that is open */
 	bool is_stdout, force;
 	char path[PATH_MAX];
 	char unfinished[PATH_MAX]; /* the file that is written; path appears when it is whole */
@@ -46,6 +44,7 @@ open_file(struct out *t, const char *run, struct err *e)
 		t->unfinished[0] = '\0';
 		return err_sys(e, RC_IO, NULL, errno, "cannot write beside %s", t->path);
 	}
+	t->behind = write_behind_new(t->fd);
 	return RC_OK;
 }
 
@@ -56,8 +55,12 @@ out_close(void *state, bool complete, struct err *e)
 	enum rc rc = RC_OK;
 	if (t == NULL || t->is_stdout)
 		goto done;
-	if (complete && fsync(t->fd) != 0)
+	int unwritten = complete ? write_behind_finish(t->behind) : 0;
+	if (unwritten != 0)
+		rc = err_sys(e, RC_IO, NULL, unwritten, "write %s", t->path);
+	else if (complete && fsync(t->fd) != 0)
 		rc = err_sys(e, RC_IO, NULL, errno, "sync %s", t->path);
+	write_behind_free(t->behind);
 	if (t->fd >= 0)
 		close(t->fd);
 	if (rc == RC_OK && complete) {
@@ -122,20 +125,18 @@ out_open(void **state, const struct replay_target_options *options, struct err *
 	return rc;
 }
 
-enum rc
-out_write(void *state, struct iovec *pieces, size_t count, struct err *e)
+/* Whole, or the reason why not. */
+static enum rc
+write_stdout(int fd, struct iovec *pieces, size_t count, struct err *e)
 {
-	struct out *t = state;
 	size_t first = 0;
 	while (first < count) {
 		size_t n = count - first < IOV_MAX ? count - first : IOV_MAX;
-		ssize_t written = writev(t->fd, pieces + first, (int)n);
+		ssize_t written = writev(fd, pieces + first, (int)n);
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written < 0)
-			return err_sys(e, RC_IO, NULL, errno, "write %s",
-				t->is_stdout ? "stdout" : t->path);
-		t->written += written;
+			return err_sys(e, RC_IO, NULL, errno, "write stdout");
 		size_t left = (size_t)written;
 		for (; first < count && left >= pieces[first].iov_len; first++)
 			left -= pieces[first].iov_len;
@@ -144,11 +145,15 @@ out_write(void *state, struct iovec *pieces, size_t count, struct err *e)
 			pieces[first].iov_len -= left;
 		}
 	}
-	if (!t->is_stdout && t->written - t->begun >= OUT_AHEAD_BYTES) {
-		/* Only a hint: the sync at the end counts. */
-		(void)sync_file_range(
-			t->fd, t->begun, t->written - t->begun, SYNC_FILE_RANGE_WRITE);
-		t->begun = t->written;
-	}
 	return RC_OK;
+}
+
+enum rc
+out_write(void *state, struct iovec *pieces, size_t count, struct err *e)
+{
+	struct out *t = state;
+	if (t->is_stdout)
+		return write_stdout(t->fd, pieces, count, e);
+	int failed = write_behind_put(t->behind, pieces, count);
+	return failed == 0 ? RC_OK : err_sys(e, RC_IO, NULL, failed, "write %s", t->path);
 }

@@ -162,6 +162,37 @@ json_is_the_same_however_long_it_is(void **state UNUSED)
 	}
 }
 
+/* Each byte at each place of short and longer texts. */
+static void
+json_is_plain_or_left_alone(void **state UNUSED)
+{
+	unsigned char text[40];
+	for (size_t len = 0; len <= sizeof(text); len++) {
+		for (size_t at = 0; at < len; at++) {
+			for (unsigned c = 0; c < 256; c++) {
+				struct buf want = buf_new(100), have = buf_new(100);
+				memset(text, 'a' + (int)(at % 26), sizeof(text));
+				text[at] = (unsigned char)c;
+				put_json_plainly(&want, text, len);
+				bool plain = want.len == len + 2 && c < 0x80;
+				buf_put_char(&have, '.');
+				assert_true(buf_put_json_plain(&have, (struct bytes){ text, len }) == plain);
+				assert_int_equal(have.len, plain ? 1 + want.len : 1);
+				if (plain)
+					assert_memory_equal(have.data + 1, want.data, want.len);
+				buf_free(&want);
+				buf_free(&have);
+			}
+		}
+		struct buf enough = buf_new(len + 2), less = buf_new(len + 1);
+		memset(text, 'a', sizeof(text));
+		assert_true(buf_put_json_plain(&enough, (struct bytes){ text, len }) && !enough.overflow);
+		assert_true(buf_put_json_plain(&less, (struct bytes){ text, len }) && less.overflow);
+		buf_free(&enough);
+		buf_free(&less);
+	}
+}
+
 static void
 utf8_is_judged_by_rfc_3629(void **state UNUSED)
 {
@@ -219,6 +250,7 @@ main(void)
 		cmocka_unit_test(numbers_are_big_endian),
 		cmocka_unit_test(json_escapes),
 		cmocka_unit_test(json_is_the_same_however_long_it_is),
+		cmocka_unit_test(json_is_plain_or_left_alone),
 		cmocka_unit_test(utf8_is_judged_by_rfc_3629),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,7 +60,35 @@ nonsense_is_refused(void **state UNUSED)
 	}
 }
 
-/* Also checks reading against the C library's calendar, which writes the text. */
+/* As the C library has it. */
+static void
+format_plainly(int64_t us, char out[CLOCK_TEXT_BYTES])
+{
+	int64_t fraction = us % S < 0 ? us % S + S : us % S;
+	time_t t = (time_t)((us - fraction) / S);
+	struct tm tm;
+	assert_non_null(gmtime_r(&t, &tm));
+	snprintf(out, CLOCK_TEXT_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year + 1900,
+		tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)fraction);
+}
+
+static void
+any_time_is_written_as_by_the_c_library(void **state UNUSED)
+{
+	char have[CLOCK_TEXT_BYTES], want[CLOCK_TEXT_BYTES];
+	uint64_t x = 88172645463325252u;
+	for (int i = 0; i < 300000; i++) {
+		/* A third in this century, a third in the years of four digits, and any. */
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+		int64_t us = i % 3 == 0 ? 946684800 * S + (int64_t)(x % (3155760000 * (uint64_t)S))
+			     : i % 3 == 1 ? -62167219200 * S + (int64_t)(x % (315569520000 * (uint64_t)S))
+					  : (int64_t)(x >> 1) * (i % 2 == 0 ? 1 : -1);
+		clock_format_us(us, have);
+		format_plainly(us, want);
+		assert_string_equal(have, want);
+	}
+}
+
 static void
 every_day_of_a_gregorian_cycle_comes_back(void **state UNUSED)
 {
@@ -102,6 +130,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_times),
 		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(any_time_is_written_as_by_the_c_library),
 		cmocka_unit_test(every_day_of_a_gregorian_cycle_comes_back),
 		cmocka_unit_test(the_format_is_fixed),
 		cmocka_unit_test(clocks_move_forward),
