@@ -23,6 +23,14 @@ out_accepts(const char *spec)
 	return spec[0] != '\0' && (strncmp(spec, "file:", 5) == 0 || strstr(spec, "://") == NULL);
 }
 
+/* Whether another path may help, and nothing else. */
+static bool
+is_about_path(int code)
+{
+	return code == ENOENT || code == ENOTDIR || code == EACCES || code == EPERM ||
+	       code == EROFS || code == ENAMETOOLONG || code == ELOOP;
+}
+
 static enum rc
 open_file(struct out *t, const char *run, struct err *e)
 {
@@ -42,7 +50,8 @@ open_file(struct out *t, const char *run, struct err *e)
 			: mkostemp(t->unfinished, O_CLOEXEC);
 	if (t->fd < 0) {
 		t->unfinished[0] = '\0';
-		return err_sys(e, RC_IO, NULL, errno, "cannot write beside %s", t->path);
+		return err_sys(e, is_about_path(errno) ? RC_INVALID : RC_IO, NULL, errno,
+			"cannot write beside %s", t->path);
 	}
 	t->behind = write_behind_new(t->fd);
 	return RC_OK;

@@ -10,7 +10,7 @@
 /* "-", a path, file:PATH. */
 bool out_accepts(const char *spec);
 
-/* RC_INVALID: a secret was given, or no path. RC_CONFLICT: the file exists. RC_IO. */
+/* RC_INVALID: a secret was given, or no path, or one where no file can be made. RC_CONFLICT: the file exists. RC_IO. */
 enum rc out_open(void **state, const struct replay_target_options *options, struct err *e) MUST_CHECK;
 
 /* To the reader of stdout an event is sent when this returns, while a file counts as a whole. RC_IO. */

@@ -73,6 +73,15 @@ test('archived segments are read as if they had never left the log', async (t) =
 	const replay = await run(['replay', '--from', '1', '--target', '-', '--data', dir]);
 	assert.notEqual(replay.code, 0);
 	assert.match(replay.stderr, /range-gone|log\.removed/);
+	// Nor can a subscription go back to what is not held; where it stood it stays.
+	const subscription = (...args) => run(['subscription', ...args, '--data', dir]);
+	assert.equal((await subscription('add', 'one', '--pull')).code, 0);
+	const stood = JSON.parse((await subscription('show', 'one', '--json')).stdout).next_seq;
+	const seek = await subscription('seek', 'one', '--from', String(after.at(-1).first_seq - 1));
+	assert.equal(seek.code, 3);
+	assert.match(seek.stderr, new RegExp(`not in the log any more; it begins with ${after.at(-1).first_seq}\\b[^]*replay\\.range-gone`));
+	assert.equal(JSON.parse((await subscription('show', 'one', '--json')).stdout).next_seq, stood);
+	assert.equal((await subscription('seek', 'one', '--from', String(after.at(-1).first_seq))).code, 0);
 	// An archive is a backup, too, of what it holds.
 	const restored = tempDir(t, 'restored');
 	assert.equal(JSON.parse(await log(restored, {}, 'restore', archive, '--json')).last_seq, pruned.at(-1).last_seq);

@@ -171,6 +171,16 @@ test('a file is written as a whole and never overwritten by accident', async (t)
 	await runOk(['replay', '--target', `file:${file}`, '--force', '--data', dir, '--to', '1']);
 	assert.equal(ndjson(fs.readFileSync(file, 'utf8')).length, 1);
 	assert.deepEqual(fs.readdirSync(folder), ['events.ndjson']);
+	// Where no file can be is said at once, and leaves no run to go on with.
+	const runs = () => fs.readdirSync(path.join(dir, 'replay')).filter((name) => name !== 'audit.ndjson');
+	const before = runs();
+	for (const nowhere of [path.join(folder, 'none', 'x'), path.join(file, 'x')]) {
+		const { code, stderr } = await run(['replay', '--target', nowhere, '--data', dir]);
+		assert.equal(code, 2, stderr);
+		assert.match(stderr, new RegExp(`cannot write beside ${nowhere}: `));
+		assert.doesNotMatch(stderr, /--resume/);
+	}
+	assert.deepEqual(runs(), before);
 });
 
 test('a second hooklog ends up with the same events', async (t) => {
