@@ -10,13 +10,13 @@
  * (docs/adr/0035-files-by-turns.md). The caller's thread is one of them. */
 
 #define THREADS_MAX 4
-/* What a turn is about: as many events as make about so many bytes, by the size of those before. Small
- * enough for the processor's cache, and so many that taking turns costs nothing. */
+/* What a turn is about: as many events as make about so many bytes, by the size of those before. So many that it
+ * does not matter what a turn costs by itself: being woken, a read transaction, pages of the log to give back. */
 #define TURN_EVENTS RUN_BATCH_EVENTS
-#define TURN_BYTES ((size_t)512 * 1024)
+#define TURN_BYTES ((size_t)2 * 1024 * 1024)
 /* What it holds of them at a time. Whatever is beyond that is made while others wait, so that hardly
  * ever should be. */
-#define PORTION_BYTES (4 * TURN_BYTES)
+#define PORTION_BYTES (2 * TURN_BYTES)
 #define FIRST_EVENT_BYTES ((size_t)8 * 1024)
 /* Escaping makes at most six bytes of one; a portion ends when it has more than PORTION_BYTES of text. */
 #define TEXT_BYTES_MAX (6 * LIMIT_RECORD_BYTES + PORTION_BYTES)

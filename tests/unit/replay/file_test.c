@@ -23,7 +23,7 @@
 #define RAW(s) { (const unsigned char *)(s), sizeof(s) - 1 }
 
 static char folder[] = "/tmp/hooklog-file-test.XXXXXX";
-static unsigned char large[700 * 1024];
+static unsigned char large[5 * 1024 * 1024]; /* more than a turn holds at a time */
 
 /* What comes out of a line byte for byte, in one form of body or another. */
 static const struct bytes bodies[] = {
