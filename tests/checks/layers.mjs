@@ -28,7 +28,7 @@ const owners = [
 ];
 // What the C library and the compiler bring.
 const system = new Set(`assert ctype dirent emmintrin endian errno fcntl float grp inttypes limits locale malloc math netdb
-	poll pthread pwd semaphore setjmp signal spawn stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib
+	poll pthread pwd sched semaphore setjmp signal spawn stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib
 	stdnoreturn string strings termios time unistd arm_neon`.split(/\s+/).map((name) => `${name}.h`));
 const systemFolders = /^(sys|arpa|netinet|linux)\//;
 
