@@ -10,6 +10,10 @@
 /* Rows of one table that go to the database together. */
 #define COPY_BYTES ((size_t)1024 * 1024)
 
+/* Rows from which on a table is emptied first, to be filled with frozen rows: since a file goes with it, the commit waits for the
+ * disk then, whatever synchronous_commit says (RecordTransactionCommit). */
+#define FREEZE_ROWS_MIN 50000
+
 const struct definition *
 load_definition(const struct load *l, size_t table)
 {
@@ -272,7 +276,7 @@ fill_table(struct pg *pg, size_t table, void *context, struct err *e)
 	struct load *l = context;
 	const struct definition *d = load_definition(l, table);
 	bool own = l->target.generation; /* transaction */
-	bool freeze = can_freeze(l) && !state_is_streamed(d);
+	bool freeze = can_freeze(l) && !state_is_streamed(d) && l->state.tables[table].count >= FREEZE_ROWS_MIN;
 	enum rc rc = load_check_stop(l, e);
 	if (rc == RC_OK && own)
 		rc = load_begin(pg, e);
