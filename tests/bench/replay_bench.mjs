@@ -97,6 +97,8 @@ if (!isMainThread && workerData === 'clocked') {
 			await exec('sync', [], long);
 			ours.push(EVENTS / await seconds(() => runOk(['replay', '--data', data, '--target', file], long)));
 			await exec('sync', [], long);
+			// Ours leaves nothing of the file in the page cache, from which the other one shall read, as ours reads the log.
+			await exec('/bin/sh', ['-c', 'cat "$0" >/dev/null', file], long);
 			// Synced as well, as ours is.
 			cats.push(EVENTS / await seconds(() => exec('/bin/sh', ['-c', 'cat "$0" >"$1" && sync "$1"', file, copy], long)));
 		}

@@ -89,9 +89,9 @@ make(const char *dir, uint64_t events)
 }
 
 /* Runs the program; *first_us: until its first byte, -1: it wrote none. Without `whole` it is killed
- * then. Gives the time until it had ended or was killed. */
+ * then. Gives the time until it had ended or was killed. What it says goes to the file `said`. */
 static int64_t
-time_run(const char *hooklog, const char *const *args, bool whole, int64_t *first_us)
+time_run(const char *hooklog, const char *const *args, bool whole, const char *said, int64_t *first_us)
 {
 	int fds[2], status;
 	char bytes[65536];
@@ -100,11 +100,13 @@ time_run(const char *hooklog, const char *const *args, bool whole, int64_t *firs
 		die("pipe", strerror(errno));
 	int64_t start_us = clock_monotonic_us();
 	pid_t child = fork();
+	if (child < 0)
+		die("fork", strerror(errno));
 	if (child == 0) {
 		dup2(fds[1], 1);
 		close(fds[0]);
 		close(fds[1]);
-		if (freopen("/dev/null", "w", stderr) == NULL)
+		if (freopen(said, "w", stderr) == NULL)
 			_exit(127);
 		execv(hooklog, (char *const *)(uintptr_t)args);
 		_exit(127);
@@ -121,7 +123,7 @@ time_run(const char *hooklog, const char *const *args, bool whole, int64_t *firs
 	close(fds[0]);
 	if (!whole)
 		kill(child, SIGKILL);
-	if (child < 0 || waitpid(child, &status, 0) != child ||
+	if (waitpid(child, &status, 0) != child ||
 		(whole && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)))
 		die("run", hooklog);
 	return took_us;
@@ -183,9 +185,13 @@ measure(enum what what, const char *dir, const char *hooklog, uint64_t events, i
 			args[6] = "--delivery", args[7] = id;
 			break;
 		}
-		int64_t first_us, whole_us = time_run(hooklog, args, rows[what].whole, &first_us);
-		if ((first_us < 0) != (what == UNKNOWN))
+		char said[4104];
+		snprintf(said, sizeof said, "%s/said", dir);
+		int64_t first_us, whole_us = time_run(hooklog, args, rows[what].whole, said, &first_us);
+		if ((first_us < 0) != (what == UNKNOWN)) {
+			fprintf(stderr, "seek_bench: look-up %" PRIu64 ", see %s\n", i, said);
 			die(rows[what].text, first_us < 0 ? "found nothing" : "found something");
+		}
 		took[i] = rows[what].whole ? whole_us : first_us;
 	}
 	print(rows[what].text, took);
