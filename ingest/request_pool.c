@@ -2,8 +2,7 @@
 #include "ingest/request.h"
 
 /* What a request needs in memory is the same every time: a few large blocks, which are those an allocator is slow at. So
- * the memory of those that are over is used again, up to this many; 512 connections in full flow hardly have more
- * requests at once. */
+ * the memory of those that are over is used again, up to this many, which are 8 MiB at most. */
 #ifdef __SANITIZE_ADDRESS__
 #define IDLE_MAX 0 /* whoever looks at a request that is over shall be found out */
 #else

@@ -18,17 +18,12 @@ read_table(struct pg *pg, const struct load *l, const struct definition *d, stru
 	buf_put_str(&sql, ") to stdout (format binary)");
 	enum rc rc = pg_copy_out(pg, buf_cstr(&sql), e);
 	buf_free(&sql);
-	for (bool first = true; rc == RC_OK; first = false) {
-		struct bytes row;
-		rc = pg_copy_get(pg, &row, e);
-		if (rc != RC_OK || row.data == NULL)
+	while (rc == RC_OK) {
+		struct bytes fields;
+		rc = state_get_copied(pg, &fields, e);
+		if (rc != RC_OK || fields.data == NULL)
 			break;
-		if (first && row.len >= sizeof state_copy_header) {
-			row.data += sizeof state_copy_header;
-			row.len -= sizeof state_copy_header;
-		}
-		if (row.len > 2) /* the number of fields; the trailer is no more than that */
-			load_add(sum, row_hash(d, (struct bytes){ row.data + 2, row.len - 2 }));
+		load_add(sum, row_hash(d, fields));
 	}
 	return rc;
 }

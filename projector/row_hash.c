@@ -23,7 +23,8 @@ static uint64_t
 hash_number(struct bytes raw)
 {
 	uint64_t h = JPATH_NUMBER;
-	int64_t zeros = 0, scale = 0, exponent = 0;
+	/* Unsigned, since a sender may write any exponent; such a number is refused by the database anyway. */
+	uint64_t zeros = 0, scale = 0, exponent = 0;
 	bool any = false, point = false;
 	size_t i = raw.data[0] == '-';
 	for (; i < raw.len && raw.data[i] != 'e' && raw.data[i] != 'E'; i++) {
@@ -47,10 +48,10 @@ hash_number(struct bytes raw)
 	if (i < raw.len) {
 		bool negative = raw.data[i + 1] == '-';
 		for (i += raw.data[i + 1] == '-' || raw.data[i + 1] == '+' ? 2 : 1; i < raw.len; i++)
-			exponent = exponent * 10 + (raw.data[i] - '0');
-		exponent = negative ? -exponent : exponent;
+			exponent = exponent * 10 + (uint64_t)(raw.data[i] - '0');
+		exponent = negative ? 0 - exponent : exponent;
 	}
-	return join(join(h, (uint64_t)(exponent + zeros - scale)), raw.data[0] == '-');
+	return join(join(h, exponent + zeros - scale), raw.data[0] == '-');
 }
 
 static void

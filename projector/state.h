@@ -90,5 +90,8 @@ void state_put_copy(struct buf *out, const struct definition *d, const struct st
 /* The same of a row that was not merged. */
 void state_put_copy_folded(struct buf *out, const struct definition *d, const struct fold_row *row);
 extern const char state_copy_header[19];
+/* The fields of the next row of a COPY to stdout in that format, borrowed until the next call; data is NULL behind the
+ * last one. Errors of pg_copy_get. */
+enum rc state_get_copied(struct pg *pg, struct bytes *fields, struct err *e) MUST_CHECK;
 
 #endif

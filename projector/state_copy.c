@@ -226,3 +226,22 @@ state_put_fields(struct buf *out, const struct definition *d, const struct state
 	if (d->kind == DEFINITION_ENTITY)
 		put_books(out, d, row);
 }
+
+enum rc
+state_get_copied(struct pg *pg, struct bytes *fields, struct err *e)
+{
+	enum rc rc;
+	do {
+		rc = pg_copy_get(pg, fields, e);
+		if (rc != RC_OK || fields->data == NULL)
+			return rc;
+		/* It comes with the first row; no row begins like it, that would be one of 20,551 columns. */
+		if (fields->len >= sizeof state_copy_header && memcmp(fields->data, state_copy_header, 11) == 0) {
+			fields->data += sizeof state_copy_header;
+			fields->len -= sizeof state_copy_header;
+		}
+	} while (fields->len <= 2); /* the number of fields; the trailer is no more than that */
+	fields->data += 2;
+	fields->len -= 2;
+	return rc;
+}

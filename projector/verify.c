@@ -307,17 +307,12 @@ compare_table(struct verifier *v, size_t index, struct err *e)
 	if (rc == RC_OK)
 		rc = pg_copy_out(v->s->pg, buf_cstr(&sql), e);
 	buf_free(&sql);
-	for (bool first = true; rc == RC_OK; first = false) {
-		struct bytes row;
-		rc = pg_copy_get(v->s->pg, &row, e);
-		if (rc != RC_OK || row.data == NULL)
+	while (rc == RC_OK) {
+		struct bytes fields;
+		rc = state_get_copied(v->s->pg, &fields, e);
+		if (rc != RC_OK || fields.data == NULL)
 			break;
-		if (first && row.len >= sizeof state_copy_header) {
-			row.data += sizeof state_copy_header;
-			row.len -= sizeof state_copy_header;
-		}
-		if (row.len > 2) /* the number of fields; the trailer is no more than that */
-			compare_row(v, t, table, (struct bytes){ row.data + 2, row.len - 2 });
+		compare_row(v, t, table, fields);
 	}
 	if (rc == RC_OK)
 		report_missing(v, t, table);

@@ -50,6 +50,14 @@ test_other_value(void **state UNUSED)
 	}
 }
 
+/* PostgreSQL refuses such a number, but only after we have hashed the row that holds it. */
+static void
+test_exponent_beyond_all_bounds(void **state UNUSED)
+{
+	assert_true(hash("[1e99999999999999999999,2]") != hash("[1e-99999999999999999999,2]"));
+	assert_true(hash("[1e99999999999999999999,2]") != hash("[1e99999999999999999999,3]"));
+}
+
 /* A row of a bigint, a jsonb (NULL: null) and a text. */
 static uint64_t
 hash_of_row(const struct definition *d, int64_t id, const char *json, const char *text)
@@ -90,6 +98,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_value),
 		cmocka_unit_test(test_other_value),
+		cmocka_unit_test(test_exponent_beyond_all_bounds),
 		cmocka_unit_test(test_row),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
