@@ -2,26 +2,16 @@
 #ifndef STORE_INDEX_H
 #define STORE_INDEX_H
 
+#include "store/index_levels.h"
 #include "store/index_sources.h"
 #include "store/reader.h"
 
 /* The index: which deliveries the log holds already, and which numbers each source has. index.mdb covers
  * the log up to some seq; what came later is in memory until a thread of the index writes it out. Derived
- * from the log: it may be deleted at any time while no writer runs.
- *
- * The key of a delivery is a short hash of its id, in lower case, that brings all records with this id
- * together, and 128 bits of SHA-256 over (source, hook, delivery) with their lengths. Nobody finds two
- * deliveries with the same key by accident, and a hit is compared with the record itself before it
- * counts (writer.c). */
+ * from the log: it may be deleted at any time while no writer runs. */
 
-#define INDEX_PREFIX_BYTES 4
-#define INDEX_KEY_BYTES (INDEX_PREFIX_BYTES + 16)
-#define INDEX_BODY_BYTES XXH128_BYTES /* its XXH3-128 */
-#define INDEX_VALUE_BYTES (8 + INDEX_BODY_BYTES)
-
-/* The databases of index.mdb and the keys of the last one. */
-#define INDEX_FORMAT "3"
-#define INDEX_KEYS "keys"
+/* The databases of index.mdb beside those of index_levels.h, and the keys of the last one. */
+#define INDEX_FORMAT "4"
 #define INDEX_SOURCES "sources"
 #define INDEX_META "meta"
 #define INDEX_META_FORMAT "format"
@@ -31,33 +21,12 @@
 #define INDEX_META_CHAIN "chain"
 #define INDEX_META_CLEAN "clean"
 
-struct index_key {
-	unsigned char bytes[INDEX_KEY_BYTES];
-};
-
-struct index_entry {
-	uint64_t seq;
-	unsigned char body[INDEX_BODY_BYTES]; /* the body's XXH3-128 */
-};
-
 /* What an index knows: all records from first_seq to last_seq, of the history in which last_seq has this
  * chain value. first_seq > last_seq: none. */
 struct index_cover {
 	uint64_t first_seq, last_seq;
 	unsigned char chain[STORE_CHAIN_BYTES];
 };
-
-/* False: the event has no delivery id, so it has no key. */
-bool index_key_of(const struct event *ev, struct index_key *key);
-
-/* The key of a second body under the same delivery, so that its redeliveries are found, too. */
-void index_key_with_body(const struct index_key *key, const unsigned char body_xxh128[XXH128_BYTES],
-	struct index_key *out);
-
-/* The first bytes of every key of this delivery id. */
-void index_prefix(struct bytes delivery, unsigned char out[INDEX_PREFIX_BYTES]);
-
-bool index_is_body(const struct index_entry *entry, const unsigned char body_xxh128[XXH128_BYTES]);
 
 /* Whether the log of r has the history of cover; a record that cannot be read is no reason to doubt. */
 bool index_fits(struct store_reader *r, const struct index_cover *cover);
@@ -114,8 +83,7 @@ enum rc index_view_refresh(struct index_view *v, struct index_cover *cover, stru
 /* Ends the look, so that the writer can use old pages again. */
 void index_view_rest(struct index_view *v);
 
-/* Calls fn for every entry, in no useful order. */
-typedef void (*index_entry_fn)(const struct index_key *key, const struct index_entry *entry, void *context);
+/* Calls fn for every entry, in the order of keys. */
 enum rc index_view_each(const struct index_view *v, index_entry_fn fn, void *context, struct err *e)
 	MUST_CHECK;
 

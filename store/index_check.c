@@ -12,6 +12,21 @@ meta_is(MDB_txn *txn, MDB_dbi meta, const char *key, struct bytes want)
 	return mdb_get(txn, meta, &k, &v) == 0 && bytes_equal(db_bytes(v), want);
 }
 
+struct entries {
+	uint64_t log_last_seq;
+	bool wrong;
+};
+
+/* Entries of records behind the covered range are what an interrupted index_file_write leaves. */
+static void
+look_at_entry(const struct index_key *key, const struct index_entry *entry, void *context)
+{
+	struct entries *all = context;
+	(void)key;
+	if (entry->seq == 0 || entry->seq > all->log_last_seq)
+		all->wrong = true;
+}
+
 /* Runs in a child, which damage may kill: whether the file is an index of this log that does not reach
  * past its end. A file that was not closed in order is read as a whole. */
 static bool
@@ -19,7 +34,9 @@ looks_sound(const char *path, const unsigned char log_id[STORE_LOG_ID_BYTES], ui
 {
 	MDB_env *env = NULL;
 	MDB_txn *txn = NULL;
-	MDB_dbi keys, sources, meta;
+	MDB_dbi sources, meta;
+	struct index_levels levels;
+	struct entries entries = { .log_last_seq = log_last_seq };
 	MDB_cursor *cursor = NULL;
 	MDB_val k, v;
 	struct index_cover cover;
@@ -28,7 +45,7 @@ looks_sound(const char *path, const unsigned char log_id[STORE_LOG_ID_BYTES], ui
 	struct err e;
 	if (db_open(path, DB_READ, &env, &e) != RC_OK ||
 		mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0 ||
-		mdb_dbi_open(txn, INDEX_KEYS, 0, &keys) != 0 ||
+		index_levels_open(txn, 0, &levels) != 0 ||
 		mdb_dbi_open(txn, INDEX_SOURCES, 0, &sources) != 0 ||
 		mdb_dbi_open(txn, INDEX_META, 0, &meta) != 0)
 		return false;
@@ -38,15 +55,10 @@ looks_sound(const char *path, const unsigned char log_id[STORE_LOG_ID_BYTES], ui
 		return false;
 	if (meta_is(txn, meta, INDEX_META_CLEAN, bytes_str("1")))
 		return true;
-	int code = mdb_cursor_open(txn, keys, &cursor);
-	while (code == 0 && (code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
-		uint64_t seq = v.mv_size == INDEX_VALUE_BYTES ? db_get_seq(v.mv_data) : 0;
-		/* Keys of records behind the covered range are what an interrupted write_tail leaves. */
-		if (k.mv_size != INDEX_KEY_BYTES || seq == 0 || seq > log_last_seq)
-			return false;
-	}
-	if (code == MDB_NOTFOUND)
-		code = mdb_cursor_open(txn, sources, &cursor);
+	int code = index_levels_each(txn, &levels, (struct bytes){ 0 }, look_at_entry, &entries, NULL);
+	if (code != 0 || entries.wrong)
+		return false;
+	code = mdb_cursor_open(txn, sources, &cursor);
 	while (code == 0 && (code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
 		if (!source_entry_decode(k, v, &tag, &block, &set))
 			return false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/xxh.h"
-#include "store/index.h"
+#include "store/db.h"
+#include "store/index_key.h"
 
 /* What is behind the first bytes of an id need not count: this only brings equal ones together. */
 #define PREFIX_OF_BYTES 128

@@ -5,7 +5,8 @@
 
 struct index_view {
 	MDB_env *env;
-	MDB_dbi keys, sources, meta;
+	struct index_levels levels;
+	MDB_dbi sources, meta;
 	MDB_txn *txn;
 	/* What index_view_has_source looked at last. */
 	bool set_known;
@@ -56,7 +57,7 @@ open_databases(struct index_view *v, MDB_txn *txn)
 	if (code == 0 && !bytes_is(db_bytes(format), INDEX_FORMAT))
 		return MDB_NOTFOUND;
 	if (code == 0)
-		code = mdb_dbi_open(txn, INDEX_KEYS, 0, &v->keys);
+		code = index_levels_open(txn, 0, &v->levels);
 	if (code == 0)
 		code = mdb_dbi_open(txn, INDEX_SOURCES, 0, &v->sources);
 	return code == MDB_NOTFOUND ? MDB_INVALID : code;
@@ -129,22 +130,11 @@ index_view_rest(struct index_view *v)
 	v->set_known = false;
 }
 
-static bool
-read_entry(MDB_val value, struct index_entry *entry)
-{
-	if (value.mv_size != INDEX_VALUE_BYTES)
-		return false;
-	entry->seq = db_get_seq(value.mv_data);
-	memcpy(entry->body, (const unsigned char *)value.mv_data + 8, INDEX_BODY_BYTES);
-	return true;
-}
-
 static uint64_t
 find(const struct index_view *v, const struct index_key *key, const struct event *ev)
 {
-	MDB_val k = { INDEX_KEY_BYTES, (void *)(uintptr_t)key->bytes }, value;
 	struct index_entry entry;
-	if (mdb_get(v->txn, v->keys, &k, &value) != 0 || !read_entry(value, &entry))
+	if (index_levels_find(v->txn, &v->levels, key, &entry) != 0)
 		return 0;
 	return index_is_body(&entry, ev->body_xxh128) ? entry.seq : 0;
 }
@@ -165,46 +155,33 @@ index_view_find(const struct index_view *v, const struct event *ev)
 enum rc
 index_view_each(const struct index_view *v, index_entry_fn fn, void *context, struct err *e)
 {
-	MDB_cursor *cursor = NULL;
-	MDB_val k, value;
-	int code = mdb_cursor_open(v->txn, v->keys, &cursor);
-	while (code == 0 && (code = mdb_cursor_get(cursor, &k, &value, MDB_NEXT)) == 0) {
-		struct index_key key;
-		struct index_entry entry;
-		if (k.mv_size != INDEX_KEY_BYTES || !read_entry(value, &entry)) {
-			code = MDB_CORRUPTED;
-			break;
-		}
-		memcpy(key.bytes, k.mv_data, INDEX_KEY_BYTES);
-		fn(&key, &entry, context);
-	}
-	mdb_cursor_close(cursor);
-	return code == MDB_NOTFOUND ? RC_OK : db_err(e, code, "read the dedupe index");
+	int code = index_levels_each(v->txn, &v->levels, (struct bytes){ 0 }, fn, context, NULL);
+	return code == 0 ? RC_OK : db_err(e, code, "read the dedupe index");
+}
+
+struct seqs {
+	index_seq_fn fn;
+	void *context;
+};
+
+static void
+give_seq(const struct index_key *key, const struct index_entry *entry, void *context)
+{
+	const struct seqs *to = context;
+	(void)key;
+	to->fn(entry->seq, to->context);
 }
 
 enum rc
 index_view_deliveries(const struct index_view *v, struct bytes delivery, index_seq_fn fn, void *context,
 	struct err *e)
 {
-	MDB_cursor *cursor = NULL;
 	unsigned char prefix[INDEX_PREFIX_BYTES];
-	struct index_entry entry;
+	struct seqs to = { fn, context };
 	index_prefix(delivery, prefix);
-	MDB_val k = { sizeof prefix, prefix }, value;
-	int code = mdb_cursor_open(v->txn, v->keys, &cursor);
-	if (code == 0)
-		code = mdb_cursor_get(cursor, &k, &value, MDB_SET_RANGE);
-	for (; code == 0; code = mdb_cursor_get(cursor, &k, &value, MDB_NEXT)) {
-		if (k.mv_size != INDEX_KEY_BYTES || !read_entry(value, &entry))
-			code = MDB_CORRUPTED;
-		else if (memcmp(k.mv_data, prefix, sizeof prefix) != 0)
-			code = MDB_NOTFOUND;
-		if (code != 0)
-			break;
-		fn(entry.seq, context);
-	}
-	mdb_cursor_close(cursor);
-	return code == MDB_NOTFOUND ? RC_OK : db_err(e, code, "look for a delivery in the index");
+	int code = index_levels_each(v->txn, &v->levels, (struct bytes){ prefix, sizeof prefix }, give_seq, &to,
+		NULL);
+	return code == 0 ? RC_OK : db_err(e, code, "look for a delivery in the index");
 }
 
 enum rc

@@ -2,7 +2,7 @@
 #ifndef STORE_KEYTAB_H
 #define STORE_KEYTAB_H
 
-#include "store/index.h"
+#include "store/index_key.h"
 
 /* A hash table from index keys to entries that remembers the order of insertion, so that the last ones
  * can be taken back. One thread at a time. */

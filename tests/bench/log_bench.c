@@ -24,7 +24,10 @@
 #define WARM_UP_EVENTS 4000
 #define READ_EVENTS 60000
 #define BYTES_EVENTS 60000
-#define GROW_WINDOW 100000
+#define GROW_STEP 1000000
+/* Twice what the index takes in one write. */
+#define COMPARED 500000
+#define COMPARISONS 5
 #define ROUNDS_MAX 32
 
 static atomic_uint syncs; /* of this program, liblmdb's included */
@@ -374,6 +377,44 @@ anonymous_kib(void)
 	return kib;
 }
 
+/* Appends count more events after the first `at`; microseconds of CPU of the whole process for each. */
+static double
+append_more(struct producers *all, uint64_t at, uint64_t count)
+{
+	double cpu = cpu_seconds();
+	all->limit = at + count;
+	atomic_store(&all->taken, at);
+	producers_run(all);
+	return (cpu_seconds() - cpu) * 1e6 / (double)count;
+}
+
+/* A new log beside the grown one, in turns: an append's cost from the 100,000th event on, and from where the
+ * grown one is. Deliveries are known to none of them. */
+static void
+compare_with_new(struct producers *all, const char *dir, uint64_t at)
+{
+	double fresh[COMPARISONS], grown[COMPARISONS], ratio[COMPARISONS];
+	struct store *large = all->s;
+	char path[4096];
+	for (unsigned i = 0; i < COMPARISONS; i++, at += COMPARED) {
+		snprintf(path, sizeof path, "%s-new%u", dir, i);
+		all->s = open_log(path);
+		append_more(all, at, 100000);
+		fresh[i] = append_more(all, at + 100000, COMPARED);
+		store_close(all->s);
+		all->s = large;
+		grown[i] = append_more(all, at, COMPARED);
+		ratio[i] = grown[i] / fresh[i];
+		printf("from the 100,000th event on %.1f us of CPU each, from the %" PRIu64 "th on %.1f us: %.2f\n", fresh[i],
+			at, grown[i], ratio[i]);
+		fflush(stdout);
+	}
+	qsort(ratio, COMPARISONS, sizeof *ratio, compare);
+	printf("growth: median %.2f, from %.2f to %.2f (at most 1.2 is wanted)\n", ratio[COMPARISONS / 2], ratio[0],
+		ratio[COMPARISONS - 1]);
+	fflush(stdout);
+}
+
 static void
 grow(const struct corpus *c, const char *dir, uint64_t events)
 {
@@ -381,21 +422,17 @@ grow(const struct corpus *c, const char *dir, uint64_t events)
 	producers_new(&all, c);
 	all.send = send_to_hooklog;
 	all.s = open_log(dir);
-	for (uint64_t at = 0; at < events + GROW_WINDOW;) {
-		/* The first window, then the one after the first 100,000, then in large steps to the last. */
-		uint64_t step = at < 2 * GROW_WINDOW || at >= events ? GROW_WINDOW :
-			(events - at > 1000000 ? 1000000 : events - at);
-		double cpu = cpu_seconds();
-		all.limit = at + step;
-		atomic_store(&all.taken, at);
-		struct round r = producers_run(&all);
-		at += step;
+	for (uint64_t at = 0, step; at < events; at += step) {
+		step = events - at > GROW_STEP ? GROW_STEP : events - at;
+		int64_t from_us = clock_monotonic_us();
+		double each_us = append_more(&all, at, step);
 		printf("%9" PRIu64 " events stored, the last %7" PRIu64 ": %5.1f us of CPU each, %6.0f/s, "
 		       "anonymous memory %ld MiB, log %.0f MB\n",
-			at, step, (cpu_seconds() - cpu) * 1e6 / (double)r.events, (double)r.events / r.seconds,
-			anonymous_kib() / 1024, (double)log_bytes(all.s) / 1e6);
+			at + step, step, each_us, (double)step / seconds_since(from_us), anonymous_kib() / 1024,
+			(double)log_bytes(all.s) / 1e6);
 		fflush(stdout);
 	}
+	compare_with_new(&all, dir, events);
 	kill(getpid(), SIGKILL);
 }
 

@@ -11,7 +11,8 @@
 #include "base/fs.h"
 #include "store/index.h"
 
-/* The index when its disk is full or fails: no delivery's key is lost, the log is told, and nobody waits for ever. */
+/* The index knows every delivery at every moment; and when its disk is full or fails no delivery's key is lost, the log is
+ * told, and nobody waits for ever. */
 
 static atomic_int sync_error; /* what fdatasync shall fail with; 0: nothing */
 
@@ -79,8 +80,9 @@ answer_other(struct test *t, enum rc than, struct err *e)
 	return rc;
 }
 
-#define WRITES_EVERY 131072
-#define MEMORY_HOLDS 262144
+/* 125,000 and 250,000, up to the next commit of commit_many. */
+#define WRITES_EVERY 125056
+#define MEMORY_HOLDS 250048
 
 static void
 a_failed_write_is_final(void **state)
@@ -127,12 +129,99 @@ a_full_disk_is_waited_out(void **state)
 	end(&t);
 }
 
+/* A delivery's key, and what the index shall know of it. */
+static struct index_entry
+delivery(uint64_t n, struct index_key *key)
+{
+	char id[32];
+	struct index_entry entry = { .seq = n };
+	snprintf(id, sizeof id, "delivery %" PRIu64, n);
+	struct event ev = helper_event(id, bytes_str("{}"));
+	memset(entry.body, (int)(n % 256), sizeof entry.body);
+	assert_true(index_key_of(&ev, key));
+	return entry;
+}
+
+static void
+assert_known(struct test *t, uint64_t n)
+{
+	struct index_key key;
+	struct index_entry want = delivery(n, &key), found;
+	bool stored;
+	struct err e;
+	assert_int_equal(index_find(t->index, &key, &found, &stored, &e), RC_OK);
+	assert_int_equal(found.seq, want.seq);
+	assert_memory_equal(found.body, want.body, sizeof want.body);
+	delivery(n + (UINT64_C(1) << 32), &key);
+	assert_int_equal(index_find(t->index, &key, &found, &stored, &e), RC_NOTFOUND);
+}
+
+/* Deliveries go from memory into the small tree and from there into the large one, and the filter grows with them: at no
+ * moment is one of them unknown, or a strange one known. */
+static void
+a_delivery_is_known_at_every_moment(void **state)
+{
+	(void)state;
+	static const unsigned char chain[STORE_CHAIN_BYTES];
+	const uint64_t events = 3 * WRITES_EVERY + 1000;
+	struct test t = begin();
+	uint64_t noise = 7;
+	for (uint64_t n = 1; n <= events; n++) {
+		struct index_key key;
+		struct index_entry entry = delivery(n, &key);
+		index_add_source(t.index, n, 1);
+		index_add(t.index, &key, &entry);
+		noise = noise * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		if (n % 8 == 0)
+			assert_known(&t, 1 + (noise >> 33) % n);
+		if (n % 1000 == 0)
+			index_committed(t.index, n, chain);
+	}
+	for (uint64_t n = 1; n <= events; n += 7)
+		assert_known(&t, n);
+	end(&t);
+}
+
+#define SESSION 700
+
+static void
+send_again(struct store *s, unsigned n, bool duplicate)
+{
+	char id[32];
+	snprintf(id, sizeof id, "session %u", n);
+	struct store_result result = helper_append_bytes(s, id, bytes_str("{}"));
+	assert_int_equal(result.rc, RC_OK);
+	assert_int_equal(result.duplicate, duplicate);
+	assert_int_equal(result.seq, n);
+}
+
+/* What is in the file when a writer opens it is known to it from its first event on, before it has made its filter. */
+static void
+deliveries_of_earlier_sessions_are_known(void **state)
+{
+	(void)state;
+	char *dir = helper_dir();
+	for (unsigned session = 0; session < 5; session++) {
+		struct store *s = helper_open(dir);
+		send_again(s, session * SESSION + 1, false);
+		for (unsigned n = session * SESSION; n >= 1; n -= n > 3 ? 3 : 1)
+			send_again(s, n, true);
+		for (unsigned n = session * SESSION + 2; n <= (session + 1) * SESSION; n++)
+			send_again(s, n, false);
+		store_close(s);
+		helper_verify(dir, (session + 1) * SESSION, RC_OK);
+	}
+	helper_remove(dir);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_failed_write_is_final),
 		cmocka_unit_test(a_full_disk_is_waited_out),
+		cmocka_unit_test(a_delivery_is_known_at_every_moment),
+		cmocka_unit_test(deliveries_of_earlier_sessions_are_known),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -195,14 +195,15 @@ a_full_map_rolls_the_segment(void **state)
 	helper_remove(dir);
 }
 
-/* Lets the stored entry of every key lead to seq. */
+/* Lets the stored entry of every key lead to seq, in whichever tree it is. */
 static void
 misdirect(const char *dir, uint64_t seq)
 {
+	static const char *const trees[] = { INDEX_RECENT, INDEX_KEYS };
 	char path[4096];
 	MDB_env *env;
 	MDB_txn *txn;
-	MDB_dbi keys;
+	MDB_dbi tree;
 	MDB_cursor *cursor;
 	MDB_val k, v;
 	struct err e;
@@ -210,19 +211,21 @@ misdirect(const char *dir, uint64_t seq)
 	snprintf(path, sizeof path, "%s/index.mdb", dir);
 	assert_int_equal(db_open(path, DB_WRITE, &env, &e), RC_OK);
 	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
-	assert_int_equal(mdb_dbi_open(txn, INDEX_KEYS, 0, &keys), 0);
-	assert_int_equal(mdb_cursor_open(txn, keys, &cursor), 0);
-	while (mdb_cursor_get(cursor, &k, &v, MDB_NEXT) == 0) {
-		unsigned char value[INDEX_VALUE_BYTES];
-		assert_int_equal(v.mv_size, sizeof value);
-		memcpy(value, v.mv_data, sizeof value);
-		db_put_seq(value, seq);
-		MDB_val changed = { sizeof value, value };
-		assert_int_equal(mdb_cursor_put(cursor, &k, &changed, MDB_CURRENT), 0);
-		count++;
+	for (size_t i = 0; i < COUNT_OF(trees); i++) {
+		assert_int_equal(mdb_dbi_open(txn, trees[i], 0, &tree), 0);
+		assert_int_equal(mdb_cursor_open(txn, tree, &cursor), 0);
+		while (mdb_cursor_get(cursor, &k, &v, MDB_NEXT) == 0) {
+			unsigned char value[INDEX_VALUE_BYTES];
+			assert_int_equal(v.mv_size, sizeof value);
+			memcpy(value, v.mv_data, sizeof value);
+			db_put_seq(value, seq);
+			MDB_val changed = { sizeof value, value };
+			assert_int_equal(mdb_cursor_put(cursor, &k, &changed, MDB_CURRENT), 0);
+			count++;
+		}
+		mdb_cursor_close(cursor);
 	}
 	assert_true(count > 0);
-	mdb_cursor_close(cursor);
 	assert_int_equal(mdb_txn_commit(txn), 0);
 	db_close(env);
 }
