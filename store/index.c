@@ -18,7 +18,7 @@
 #define RETRY_S 10
 /* The writer waits for the thread rather than let its memory grow past this. */
 #define TAIL_RECORDS_MAX ((size_t)250000)
-/* With more at the start a filter would hardly ever say no, and reading them for it is not worth it. */
+/* With more at the start the filter would say no to fewer, and reading gigabytes for it is not worth it. */
 #define FILTER_KEYS_MAX ((size_t)40000000)
 
 struct index {

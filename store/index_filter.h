@@ -12,8 +12,8 @@
  * INDEX_FILTER_BYTES_MAX together the last one fills up further, and "perhaps" becomes more frequent. */
 
 #define INDEX_FILTER_BYTES_MIN ((size_t)1 << 20)
-#define INDEX_FILTER_BYTES_MAX ((size_t)16 << 20)
-#define INDEX_FILTER_PARTS_MAX 4
+#define INDEX_FILTER_BYTES_MAX ((size_t)32 << 20)
+#define INDEX_FILTER_PARTS_MAX 5
 /* With so many each full part says "perhaps" to one new key in a hundred. */
 #define INDEX_FILTER_BITS_PER_KEY 10
 
