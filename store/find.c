@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/index.h"
+#include "store/index_view.h"
 
 /* Others between two numbers looked for that are read along with them: cheaper than to begin anew. */
 #define GAP_MAX 8u

@@ -7,8 +7,10 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "store/dir.h"
+#include "store/index.h"
 #include "store/index_file.h"
 #include "store/index_filter.h"
+#include "store/index_view.h"
 
 /* Records kept in memory before they are written out, and what a start after a kill has to read again; more in one
  * go means fewer writes of the same pages. A little less than a power of two, at which tables in memory double. */

@@ -3,14 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "store/index.h"
-
-static bool
-meta_is(MDB_txn *txn, MDB_dbi meta, const char *key, struct bytes want)
-{
-	MDB_val k = db_val(bytes_str(key)), v;
-	return mdb_get(txn, meta, &k, &v) == 0 && bytes_equal(db_bytes(v), want);
-}
+#include "store/index_file.h"
 
 struct entries {
 	uint64_t log_last_seq;
@@ -49,11 +42,11 @@ looks_sound(const char *path, const unsigned char log_id[STORE_LOG_ID_BYTES], ui
 		mdb_dbi_open(txn, INDEX_SOURCES, 0, &sources) != 0 ||
 		mdb_dbi_open(txn, INDEX_META, 0, &meta) != 0)
 		return false;
-	if (!meta_is(txn, meta, INDEX_META_FORMAT, bytes_str(INDEX_FORMAT)) ||
-		!meta_is(txn, meta, INDEX_META_LOG_ID, (struct bytes){ log_id, STORE_LOG_ID_BYTES }) ||
+	if (!index_meta_is(txn, meta, INDEX_META_FORMAT, bytes_str(INDEX_FORMAT)) ||
+		!index_meta_is(txn, meta, INDEX_META_LOG_ID, (struct bytes){ log_id, STORE_LOG_ID_BYTES }) ||
 		!index_read_cover(txn, meta, &cover) || cover.last_seq > log_last_seq)
 		return false;
-	if (meta_is(txn, meta, INDEX_META_CLEAN, bytes_str("1")))
+	if (index_meta_is(txn, meta, INDEX_META_CLEAN, bytes_str("1")))
 		return true;
 	int code = index_levels_each(txn, &levels, (struct bytes){ 0 }, look_at_entry, &entries, NULL);
 	if (code != 0 || entries.wrong)

@@ -27,29 +27,6 @@ index_tail_free(struct index_tail *t)
 /* ---- opening ---- */
 
 static int
-put(MDB_txn *txn, MDB_dbi dbi, const char *key, struct bytes value)
-{
-	MDB_val k = db_val(bytes_str(key)), v = db_val(value);
-	return mdb_put(txn, dbi, &k, &v, 0);
-}
-
-static int
-put_cover(const struct index_file *f, MDB_txn *txn, const struct index_cover *cover, bool clean)
-{
-	unsigned char first[8], last[8];
-	db_put_seq(first, cover->first_seq);
-	db_put_seq(last, cover->last_seq);
-	int code = put(txn, f->meta, INDEX_META_FIRST, (struct bytes){ first, sizeof first });
-	if (code == 0)
-		code = put(txn, f->meta, INDEX_META_LAST, (struct bytes){ last, sizeof last });
-	if (code == 0)
-		code = put(txn, f->meta, INDEX_META_CHAIN, (struct bytes){ cover->chain, STORE_CHAIN_BYTES });
-	if (code == 0)
-		code = put(txn, f->meta, INDEX_META_CLEAN, bytes_str(clean ? "1" : "0"));
-	return code;
-}
-
-static int
 open_databases(struct index_file *f, MDB_txn *txn, struct index_cover *cover)
 {
 	int code = index_levels_open(txn, MDB_CREATE, &f->levels);
@@ -59,11 +36,11 @@ open_databases(struct index_file *f, MDB_txn *txn, struct index_cover *cover)
 		code = mdb_dbi_open(txn, INDEX_META, MDB_CREATE, &f->meta);
 	if (code == 0 && !index_read_cover(txn, f->meta, cover)) {
 		*cover = (struct index_cover){ .first_seq = 1 };
-		code = put(txn, f->meta, INDEX_META_FORMAT, bytes_str(INDEX_FORMAT));
+		code = index_put_meta(txn, f->meta, INDEX_META_FORMAT, bytes_str(INDEX_FORMAT));
 	}
 	if (code == 0)
-		code = put(txn, f->meta, INDEX_META_LOG_ID, (struct bytes){ f->log_id, STORE_LOG_ID_BYTES });
-	return code == 0 ? put_cover(f, txn, cover, false) : code;
+		code = index_put_meta(txn, f->meta, INDEX_META_LOG_ID, (struct bytes){ f->log_id, STORE_LOG_ID_BYTES });
+	return code == 0 ? index_put_cover(txn, f->meta, cover, false) : code;
 }
 
 enum rc
@@ -206,7 +183,7 @@ index_file_write(struct index_file *f, const struct index_tail *t, bool clean, s
 		if (code == 0 && done == count)
 			code = source_tail_write(&t->sources, t->committed_records, txn, f->sources);
 		if (code == 0 && done == count)
-			code = put_cover(f, txn, &t->cover, clean);
+			code = index_put_cover(txn, f->meta, &t->cover, clean);
 		if (code == 0)
 			code = mdb_txn_commit(txn);
 		else if (txn != NULL)

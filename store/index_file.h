@@ -2,7 +2,9 @@
 #ifndef STORE_INDEX_FILE_H
 #define STORE_INDEX_FILE_H
 
-#include "store/index.h"
+#include "store/index_levels.h"
+#include "store/index_meta.h"
+#include "store/index_sources.h"
 #include "store/keytab.h"
 
 /* index.mdb, as its writer sees it: what the index does with the file, and nothing of when. index_file_find may be
@@ -18,6 +20,10 @@ struct index_tail {
 };
 
 void index_tail_free(struct index_tail *t);
+
+/* Whether the file is an index of this log that does not reach past log_last_seq, and can be read through without
+ * harm; looks in a child process. Call it in a process without threads. */
+bool index_looks_sound(const char *path, const unsigned char log_id[STORE_LOG_ID_BYTES], uint64_t log_last_seq);
 
 struct index_file {
 	char *path;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/fs.h"
 #include "store/dir.h"
-#include "store/index.h"
+#include "store/index_view.h"
 
 struct index_view {
 	MDB_env *env;
@@ -13,24 +13,6 @@ struct index_view {
 	uint64_t set_tag, set_block;
 	struct source_set set;
 };
-
-bool
-index_read_cover(MDB_txn *txn, MDB_dbi meta, struct index_cover *cover)
-{
-	MDB_val k = db_val(bytes_str(INDEX_META_FIRST)), v;
-	if (mdb_get(txn, meta, &k, &v) != 0 || v.mv_size != 8)
-		return false;
-	cover->first_seq = db_get_seq(v.mv_data);
-	k = db_val(bytes_str(INDEX_META_LAST));
-	if (mdb_get(txn, meta, &k, &v) != 0 || v.mv_size != 8)
-		return false;
-	cover->last_seq = db_get_seq(v.mv_data);
-	k = db_val(bytes_str(INDEX_META_CHAIN));
-	if (mdb_get(txn, meta, &k, &v) != 0 || v.mv_size != STORE_CHAIN_BYTES)
-		return false;
-	memcpy(cover->chain, v.mv_data, STORE_CHAIN_BYTES);
-	return true;
-}
 
 bool
 index_fits(struct store_reader *r, const struct index_cover *cover)

@@ -8,7 +8,7 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "store/dir.h"
-#include "store/index.h"
+#include "store/index_view.h"
 #include "store/manifest.h"
 #include "store/ops.h"
 #include "store/raw.h"

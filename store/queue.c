@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "store/index_sources.h"
 #include "store/queue.h"
 
 /* What waits for the disk at most, compressed: at the 300 MB/s of a modest disk less than a second's

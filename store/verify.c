@@ -2,7 +2,7 @@
 #include <sys/stat.h>
 
 #include "store/dir.h"
-#include "store/index.h"
+#include "store/index_view.h"
 #include "store/ledger.h"
 #include "store/redact.h"
 #include "store/seal.h"

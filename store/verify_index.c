@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/dir.h"
-#include "store/index.h"
+#include "store/index_view.h"
 #include "store/verify.h"
 
 /* The dedupe index against the log. That every event is in the index is looked at with each record; what

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "store/index.h"
+#include "store/index_view.h"
 #include "tests/unit/store/helper.h"
 
 /* What the index says of sources and deliveries, against reading everything. */

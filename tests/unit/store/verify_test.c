@@ -9,7 +9,7 @@
 #include "tests/unit/store/helper.h"
 
 #include "base/fs.h"
-#include "store/index.h"
+#include "store/index_view.h"
 
 /* verify as a whole: many processes, taking up an interrupted run, the index both ways. */
 

@@ -7,6 +7,7 @@
 
 #include "tests/unit/store/helper.h"
 
+#include "store/index_levels.h"
 #include "store/writer.h"
 
 #define SENDERS 16
