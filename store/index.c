@@ -71,23 +71,61 @@ is_closing(struct index *ix)
 }
 
 /* Gives the filter the keys that were there at the start. The writer looks into the file meanwhile. */
-static void
-restore_filter(struct index *ix)
+static enum rc
+restore_filter(struct index *ix, struct err *e)
 {
-	struct err e;
 	enum rc rc = RC_OK;
 	unsigned first = 0;
 	struct db_pages touched = DB_PAGES_NONE;
 	for (; rc == RC_OK && first <= UINT8_MAX && !is_closing(ix); first++) {
-		rc = index_file_each(&ix->file, (unsigned char)first, restore_key, ix, &touched, &e);
+		rc = index_file_each(&ix->file, (unsigned char)first, restore_key, ix, &touched, e);
 		/* Not each time: a part of the keys is spread over all of the file. */
 		if (first % 16 == 15)
 			db_forget(&touched);
 	}
 	if (rc == RC_OK && first > UINT8_MAX)
 		atomic_store(&ix->filter_whole, true);
-	else if (rc != RC_OK)
-		log_err("log.index", &e);
+	return rc;
+}
+
+/* Notes how a write went, or what the file was found to be. */
+static void
+note(struct index *ix, enum rc rc, const struct err *e)
+{
+	if (rc != RC_OK)
+		tell_failure(ix, rc, e);
+	pthread_mutex_lock(&ix->lock);
+	if (rc != RC_OK)
+		ix->why = *e;
+	atomic_store(&ix->trouble, (int)rc);
+	/* Still busy: whoever closes writes nothing, and the next start reads the log again. */
+	ix->busy = rc != RC_OK;
+	pthread_cond_broadcast(&ix->changed);
+	pthread_mutex_unlock(&ix->lock);
+}
+
+/* Waits for rows to write out. False: there will be no more. */
+static bool
+wait_for_rows(struct index *ix)
+{
+	pthread_mutex_lock(&ix->lock);
+	while (!ix->busy && !ix->closing)
+		pthread_cond_wait(&ix->changed, &ix->lock);
+	bool busy = ix->busy;
+	pthread_mutex_unlock(&ix->lock);
+	return busy;
+}
+
+static void
+wait_for_room(struct index *ix)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += RETRY_S;
+	pthread_mutex_lock(&ix->lock);
+	if (!ix->closing)
+		pthread_cond_timedwait(&ix->changed, &ix->lock, &until);
+	pthread_mutex_unlock(&ix->lock);
 }
 
 /* Rows that find no room stay in memory, and the next round tries again. */
@@ -95,37 +133,25 @@ static void *
 index_thread(void *context)
 {
 	struct index *ix = context;
-	if (ix->filter_wanted && !atomic_load(&ix->filter_whole))
-		restore_filter(ix);
-	pthread_mutex_lock(&ix->lock);
-	for (;;) {
-		while (!ix->busy && !ix->closing)
-			pthread_cond_wait(&ix->changed, &ix->lock);
-		if (!ix->busy)
-			break;
-		pthread_mutex_unlock(&ix->lock);
-		struct err e;
-		enum rc rc = index_file_write(&ix->file, &ix->frozen, false, &e);
+	struct err e;
+	enum rc rc = ix->filter_wanted && !atomic_load(&ix->filter_whole) ? restore_filter(ix, &e) : RC_OK;
+	/* An index that was closed in order is believed until here, and whoever looks into it would find out sooner or later. */
+	if (rc == RC_CORRUPT)
+		note(ix, err_set(&e, RC_IO, "log.index",
+				"%s is damaged; nothing more is accepted until a restart, which makes the index anew",
+				ix->file.path), &e);
+	else if (rc != RC_OK)
+		log_err("log.index", &e);
+	while (atomic_load(&ix->trouble) != RC_IO && wait_for_rows(ix)) {
+		rc = index_file_write(&ix->file, &ix->frozen, false, &e);
 		if (rc == RC_OK)
 			rc = index_file_settle(&ix->file, &e);
-		if (rc != RC_OK)
-			tell_failure(ix, rc, &e);
-		pthread_mutex_lock(&ix->lock);
-		if (rc != RC_OK)
-			ix->why = e;
-		atomic_store(&ix->trouble, (int)rc);
-		ix->busy = rc != RC_OK;
-		pthread_cond_broadcast(&ix->changed);
-		if (rc != RC_OK && (ix->closing || rc != RC_FULL))
-			break; /* still busy: the next start reads the log again */
-		if (rc != RC_OK) {
-			struct timespec until;
-			clock_gettime(CLOCK_MONOTONIC, &until);
-			until.tv_sec += RETRY_S;
-			pthread_cond_timedwait(&ix->changed, &ix->lock, &until);
-		}
+		note(ix, rc, &e);
+		if (rc != RC_OK && is_closing(ix))
+			break;
+		if (rc == RC_FULL)
+			wait_for_room(ix);
 	}
-	pthread_mutex_unlock(&ix->lock);
 	return NULL;
 }
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "store/index.h"
+#include "store/index_levels.h"
 
 /* The index knows every delivery at every moment; and when its disk is full or fails no delivery's key is lost, the log is
  * told, and nobody waits for ever. */
@@ -182,6 +183,49 @@ a_delivery_is_known_at_every_moment(void **state)
 	end(&t);
 }
 
+/* Puts something that is no entry into a tree of the index. */
+static void
+damage(const struct test *t, const char *tree)
+{
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+	struct err e;
+	unsigned char key[INDEX_KEY_BYTES] = { 200 };
+	MDB_val k = { sizeof key, key }, v = { 5, key };
+	assert_int_equal(db_open(t->path, DB_WRITE, &env, &e), RC_OK);
+	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_dbi_open(txn, tree, 0, &dbi), 0);
+	assert_int_equal(mdb_put(txn, dbi, &k, &v, 0), 0);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	db_close(env);
+}
+
+/* An index that was closed in order is not looked through before the start, but soon after it. */
+static void
+damage_is_found_in_the_background(void **state)
+{
+	(void)state;
+	static const char *const trees[] = { INDEX_RECENT, INDEX_KEYS };
+	for (size_t i = 0; i < COUNT_OF(trees); i++) {
+		struct test t = begin();
+		struct err e;
+		index_close(t.index);
+		damage(&t, trees[i]);
+		assert_int_equal(index_open(&t.index, t.reader, &e), RC_OK);
+		assert_int_equal(answer_other(&t, RC_OK, &e), RC_IO);
+		assert_string_equal(e.id, "log.index");
+		assert_false(fs_exists(t.path));
+		/* Nobody waits for it. */
+		commit_many(&t, 2 * MEMORY_HOLDS);
+		assert_int_equal(index_ready(t.index, &e), RC_IO);
+		index_close(t.index);
+		assert_int_equal(index_open(&t.index, t.reader, &e), RC_OK);
+		assert_int_equal(index_ready(t.index, &e), RC_OK);
+		end(&t);
+	}
+}
+
 #define SESSION 700
 
 static void
@@ -220,6 +264,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_failed_write_is_final),
 		cmocka_unit_test(a_full_disk_is_waited_out),
+		cmocka_unit_test(damage_is_found_in_the_background),
 		cmocka_unit_test(a_delivery_is_known_at_every_moment),
 		cmocka_unit_test(deliveries_of_earlier_sessions_are_known),
 	};
