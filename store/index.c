@@ -197,6 +197,18 @@ index_ready(struct index *ix, struct err *e)
 }
 
 enum rc
+index_health(struct index *ix, struct err *e)
+{
+	if (atomic_load(&ix->trouble) != RC_IO)
+		return RC_OK;
+	pthread_mutex_lock(&ix->lock);
+	if (e != NULL)
+		*e = ix->why;
+	pthread_mutex_unlock(&ix->lock);
+	return RC_IO;
+}
+
+enum rc
 index_find(struct index *ix, const struct index_key *key, struct index_entry *entry, bool *stored,
 	struct err *e)
 {

@@ -20,8 +20,12 @@ void index_close(struct index *ix);
 
 /* Whether another commit may be added. RC_FULL: the disk is, and memory holds all it may; the index tries again
  * now, so later the answer can be another one. RC_IO: a write failed, which is final: the file was removed, so that
- * the next start makes it anew. Writer thread only, as all that follow. */
+ * the next start makes it anew. Writer thread only, as all that follow but index_health. */
 enum rc index_ready(struct index *ix, struct err *e) MUST_CHECK;
+
+/* RC_IO, with its text: a write failed or damage was found, as above, whether or not a commit has asked since. Any
+ * thread; e may be NULL. */
+enum rc index_health(struct index *ix, struct err *e) MUST_CHECK;
 
 /* *stored: the entry comes from index.mdb, which carries no checksums,
  * rather than from memory. RC_NOTFOUND: the key is new. */

@@ -373,7 +373,7 @@ store_health(struct store *s, struct err *e)
 {
 	enum rc rc = (enum rc)atomic_load(&s->health);
 	if (rc == RC_OK)
-		return RC_OK;
+		return index_health(s->index, e);
 	pthread_mutex_lock(&s->lock);
 	rc = (enum rc)atomic_load(&s->health);
 	if (rc != RC_OK && e != NULL)

@@ -216,6 +216,7 @@ damage_is_found_in_the_background(void **state)
 		assert_int_equal(answer_other(&t, RC_OK, &e), RC_IO);
 		assert_string_equal(e.id, "log.index");
 		assert_false(fs_exists(t.path));
+		assert_int_equal(index_health(t.index, &e), RC_IO);
 		/* Nobody waits for it. */
 		commit_many(&t, 2 * MEMORY_HOLDS);
 		assert_int_equal(index_ready(t.index, &e), RC_IO);
