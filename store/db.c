@@ -245,3 +245,26 @@ db_forget(const struct db_pages *p)
 	/* Nothing depends on it. */
 	(void)madvise((void *)from, (p->highest - from) / page * page, MADV_DONTNEED);
 }
+
+/* LMDB does not tell. */
+struct db_pages
+db_map_of(MDB_env *env)
+{
+	struct db_pages found = DB_PAGES_NONE;
+	mdb_filehandle_t fd;
+	struct stat st;
+	char line[PATH_MAX + 128];
+	FILE *maps = fopen("/proc/self/maps", "re");
+	bool known = maps != NULL && mdb_env_get_fd(env, &fd) == 0 && fstat(fd, &st) == 0;
+	while (known && fgets(line, sizeof line, maps) != NULL) {
+		uintptr_t from, to;
+		uint64_t inode;
+		/* Another shared map whose file has the same number does no harm either: nothing in it is lost. */
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %*3cs %*s %*s %" SCNu64, &from, &to, &inode) == 3 &&
+			inode == st.st_ino)
+			found = (struct db_pages){ from, to };
+	}
+	if (maps != NULL)
+		fclose(maps);
+	return found;
+}

@@ -74,4 +74,8 @@ db_touched(struct db_pages *p, MDB_val v)
  * open, a transaction need not. */
 void db_forget(const struct db_pages *p);
 
+/* Where all of the file is mapped, for db_forget when nobody knows what was touched: LMDB itself reads pages wherever
+ * it writes. Valid as long as the environment is open. Nothing, when it cannot be found out. */
+struct db_pages db_map_of(MDB_env *env);
+
 #endif

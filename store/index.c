@@ -76,12 +76,11 @@ restore_filter(struct index *ix, struct err *e)
 {
 	enum rc rc = RC_OK;
 	unsigned first = 0;
-	struct db_pages touched = DB_PAGES_NONE;
 	for (; rc == RC_OK && first <= UINT8_MAX && !is_closing(ix); first++) {
-		rc = index_file_each(&ix->file, (unsigned char)first, restore_key, ix, &touched, e);
+		rc = index_file_each(&ix->file, (unsigned char)first, restore_key, ix, e);
 		/* Not each time: a part of the keys is spread over all of the file. */
 		if (first % 16 == 15)
-			db_forget(&touched);
+			index_file_forget(&ix->file);
 	}
 	if (rc == RC_OK && first > UINT8_MAX)
 		atomic_store(&ix->filter_whole, true);

@@ -48,7 +48,7 @@ looks_sound(const char *path, const unsigned char log_id[STORE_LOG_ID_BYTES], ui
 		return false;
 	if (index_meta_is(txn, meta, INDEX_META_CLEAN, bytes_str("1")))
 		return true;
-	int code = index_levels_each(txn, &levels, (struct bytes){ 0 }, look_at_entry, &entries, NULL);
+	int code = index_levels_each(txn, &levels, (struct bytes){ 0 }, look_at_entry, &entries);
 	if (code != 0 || entries.wrong)
 		return false;
 	code = mdb_cursor_open(txn, sources, &cursor);

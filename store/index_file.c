@@ -51,6 +51,7 @@ index_file_open(struct index_file *f, struct index_cover *cover, size_t *keys, s
 	enum rc rc = db_open(f->path, DB_WRITE, &f->env, e);
 	if (rc != RC_OK)
 		return rc;
+	f->map = db_map_of(f->env);
 	int code = mdb_txn_begin(f->env, NULL, 0, &txn);
 	if (code == 0)
 		code = open_databases(f, txn, cover);
@@ -86,6 +87,12 @@ index_file_remove(const struct index_file *f)
 	free(dir);
 }
 
+void
+index_file_forget(const struct index_file *f)
+{
+	db_forget(&f->map);
+}
+
 /* ---- reading ---- */
 
 enum rc
@@ -106,13 +113,13 @@ index_file_find(const struct index_file *f, const struct index_key *key, struct 
 
 enum rc
 index_file_each(const struct index_file *f, unsigned char first, index_entry_fn fn, void *context,
-	struct db_pages *touched, struct err *e)
+	struct err *e)
 {
 	MDB_txn *txn;
 	enum rc rc = db_read_begin(f->env, &txn, e);
 	if (rc != RC_OK)
 		return rc;
-	int code = index_levels_each(txn, &f->levels, (struct bytes){ &first, 1 }, fn, context, touched);
+	int code = index_levels_each(txn, &f->levels, (struct bytes){ &first, 1 }, fn, context);
 	mdb_txn_abort(txn);
 	return code == 0 ? RC_OK : db_err(e, code, "read %s", f->path);
 }
@@ -188,6 +195,7 @@ index_file_write(struct index_file *f, const struct index_tail *t, bool clean, s
 			code = mdb_txn_commit(txn);
 		else if (txn != NULL)
 			mdb_txn_abort(txn);
+		index_file_forget(f);
 	} while (code == 0 && done < count);
 	free(ordered);
 	return write_err(f, code, e);
@@ -221,6 +229,7 @@ index_file_settle(struct index_file *f, struct err *e)
 			code = mdb_txn_commit(txn); /* of nothing, when nothing was moved */
 		else if (txn != NULL)
 			mdb_txn_abort(txn);
+		index_file_forget(f);
 	} while (code == 0 && excess > TXN_KEYS);
 	return write_err(f, code, e);
 }

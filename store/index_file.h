@@ -31,6 +31,7 @@ struct index_file {
 	MDB_env *env; /* NULL: not open */
 	struct index_levels levels;
 	MDB_dbi sources, meta;
+	struct db_pages map;
 	struct index_key move_from; /* of index_levels_move */
 };
 
@@ -52,7 +53,10 @@ enum rc index_file_settle(struct index_file *f, struct err *e) MUST_CHECK;
 
 /* Calls fn for the 256th part of all entries, those whose key begins with this byte. */
 enum rc index_file_each(const struct index_file *f, unsigned char first, index_entry_fn fn, void *context,
-	struct db_pages *touched, struct err *e) MUST_CHECK;
+	struct err *e) MUST_CHECK;
+
+/* Takes its pages out of our address space, as db_forget: in the end we would have touched them all. */
+void index_file_forget(const struct index_file *f);
 
 /* Deletes it, open or not. */
 void index_file_remove(const struct index_file *f);

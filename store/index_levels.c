@@ -144,7 +144,7 @@ failed(const struct walk *w)
 
 int
 index_levels_each(MDB_txn *txn, const struct index_levels *l, struct bytes prefix, index_entry_fn fn,
-	void *context, struct db_pages *touched)
+	void *context)
 {
 	struct walk recent, keys;
 	int code = 0;
@@ -159,8 +159,6 @@ index_levels_each(MDB_txn *txn, const struct index_levels *l, struct bytes prefi
 		const struct walk *first = order <= 0 ? &recent : &keys;
 		memcpy(key.bytes, first->k.mv_data, sizeof key.bytes);
 		code = decode(first->v, &entry);
-		if (touched != NULL)
-			db_touched(touched, first->v);
 		if (code == 0)
 			fn(&key, &entry, context);
 		if (order <= 0)

@@ -39,9 +39,9 @@ int index_levels_count(MDB_txn *txn, const struct index_levels *l, size_t *recen
  * first ones when there are none; *from is then where the next call goes on. */
 int index_levels_move(MDB_txn *txn, const struct index_levels *l, struct index_key *from, size_t count);
 
-/* Calls fn for every entry whose key begins with prefix, in the order of keys. *touched: for db_forget, or NULL. */
+/* Calls fn for every entry whose key begins with prefix, in the order of keys. */
 typedef void (*index_entry_fn)(const struct index_key *key, const struct index_entry *entry, void *context);
 int index_levels_each(MDB_txn *txn, const struct index_levels *l, struct bytes prefix, index_entry_fn fn,
-	void *context, struct db_pages *touched);
+	void *context);
 
 #endif

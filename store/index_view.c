@@ -137,7 +137,7 @@ index_view_find(const struct index_view *v, const struct event *ev)
 enum rc
 index_view_each(const struct index_view *v, index_entry_fn fn, void *context, struct err *e)
 {
-	int code = index_levels_each(v->txn, &v->levels, (struct bytes){ 0 }, fn, context, NULL);
+	int code = index_levels_each(v->txn, &v->levels, (struct bytes){ 0 }, fn, context);
 	return code == 0 ? RC_OK : db_err(e, code, "read the dedupe index");
 }
 
@@ -161,8 +161,7 @@ index_view_deliveries(const struct index_view *v, struct bytes delivery, index_s
 	unsigned char prefix[INDEX_PREFIX_BYTES];
 	struct seqs to = { fn, context };
 	index_prefix(delivery, prefix);
-	int code = index_levels_each(v->txn, &v->levels, (struct bytes){ prefix, sizeof prefix }, give_seq, &to,
-		NULL);
+	int code = index_levels_each(v->txn, &v->levels, (struct bytes){ prefix, sizeof prefix }, give_seq, &to);
 	return code == 0 ? RC_OK : db_err(e, code, "look for a delivery in the index");
 }
 

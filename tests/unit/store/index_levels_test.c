@@ -120,13 +120,13 @@ check_all(struct test *t)
 		check_one(t, n);
 		want += t->model.there[n];
 	}
-	assert_int_equal(index_levels_each(t->txn, &t->levels, (struct bytes){ 0 }, see, &all, NULL), 0);
+	assert_int_equal(index_levels_each(t->txn, &t->levels, (struct bytes){ 0 }, see, &all), 0);
 	assert_int_equal(all.count, want);
 	for (unsigned n = 0; n < KEYS; n += 3) {
 		struct index_key key = key_of(n);
 		struct seen some = { .model = &t->model };
 		assert_int_equal(index_levels_each(t->txn, &t->levels, (struct bytes){ key.bytes, INDEX_PREFIX_BYTES }, see,
-					 &some, NULL),
+					 &some),
 			0);
 		assert_int_equal(some.count, t->model.there[n] + t->model.there[n + 1] + t->model.there[n + 2]);
 	}
@@ -221,7 +221,7 @@ what_is_no_entry_is_damage(void **state)
 	assert_int_equal(mdb_put(t.txn, t.levels.recent, &k, &v, 0), 0);
 	struct seen seen = { .model = &t.model };
 	assert_int_equal(index_levels_find(t.txn, &t.levels, &key, &entry), MDB_CORRUPTED);
-	assert_int_equal(index_levels_each(t.txn, &t.levels, (struct bytes){ 0 }, see, &seen, NULL), MDB_CORRUPTED);
+	assert_int_equal(index_levels_each(t.txn, &t.levels, (struct bytes){ 0 }, see, &seen), MDB_CORRUPTED);
 	assert_int_equal(index_levels_move(t.txn, &t.levels, &from, 10), MDB_CORRUPTED);
 	end(&t);
 }

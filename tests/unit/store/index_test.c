@@ -2,6 +2,7 @@
 /* TEST-VARIANTS: asan tsan */
 #include <errno.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -227,6 +228,72 @@ damage_is_found_in_the_background(void **state)
 	}
 }
 
+/* How much of the file's pages is in our address space. */
+static long
+mapped_kib(const char *path)
+{
+	char line[4096];
+	long kib = -1;
+	bool ours = false;
+	FILE *f = fopen("/proc/self/smaps", "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f) != NULL) {
+		size_t len = strcspn(line, "\n"), end = strlen(path);
+		/* What is said of a map begins with a capital; the map itself with its address, and ends with its file. */
+		if (line[0] < 'A' || line[0] > 'Z')
+			ours = len > end && memcmp(line + len - end, path, end) == 0;
+		else if (ours && strncmp(line, "Rss:", 4) == 0)
+			kib = strtol(line + 4, NULL, 10);
+	}
+	fclose(f);
+	assert_true(kib >= 0);
+	return kib;
+}
+
+static off_t
+size_of(const char *path)
+{
+	struct stat st;
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_size;
+}
+
+/* Until the file has grown and is left alone. */
+static void
+wait_for_write(const char *path, off_t before)
+{
+	int64_t deadline_ms = clock_monotonic_ms() + 30000;
+	off_t last = before;
+	do {
+		last = size_of(path);
+		clock_sleep_ms(300);
+	} while ((last == before || size_of(path) != last) && clock_monotonic_ms() < deadline_ms);
+	assert_true(last > before);
+}
+
+/* The index reads its file wherever it writes, which must not make all of it memory of ours. */
+static void
+its_pages_do_not_count_as_memory(void **state)
+{
+	(void)state;
+	static const unsigned char chain[STORE_CHAIN_BYTES];
+	struct test t = begin();
+	for (uint64_t n = 1; n <= 3 * WRITES_EVERY; n++) {
+		struct index_key key;
+		struct index_entry entry = delivery(n, &key);
+		index_add_source(t.index, n, 1);
+		index_add(t.index, &key, &entry);
+		off_t before = n % WRITES_EVERY == 0 ? size_of(t.path) : 0;
+		if (n % 64 == 0)
+			index_committed(t.index, n, chain);
+		if (n % WRITES_EVERY == 0)
+			wait_for_write(t.path, before);
+	}
+	assert_true(size_of(t.path) > 12 << 20);
+	assert_in_range(mapped_kib(t.path), 0, 1024);
+	end(&t);
+}
+
 #define SESSION 700
 
 static void
@@ -267,6 +334,7 @@ main(void)
 		cmocka_unit_test(a_full_disk_is_waited_out),
 		cmocka_unit_test(damage_is_found_in_the_background),
 		cmocka_unit_test(a_delivery_is_known_at_every_moment),
+		cmocka_unit_test(its_pages_do_not_count_as_memory),
 		cmocka_unit_test(deliveries_of_earlier_sessions_are_known),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
