@@ -195,8 +195,8 @@ index_file_write(struct index_file *f, const struct index_tail *t, bool clean, s
 			code = mdb_txn_commit(txn);
 		else if (txn != NULL)
 			mdb_txn_abort(txn);
-		index_file_forget(f);
 	} while (code == 0 && done < count);
+	index_file_forget(f);
 	free(ordered);
 	return write_err(f, code, e);
 }
@@ -229,7 +229,7 @@ index_file_settle(struct index_file *f, struct err *e)
 			code = mdb_txn_commit(txn); /* of nothing, when nothing was moved */
 		else if (txn != NULL)
 			mdb_txn_abort(txn);
-		index_file_forget(f);
 	} while (code == 0 && excess > TXN_KEYS);
+	index_file_forget(f);
 	return write_err(f, code, e);
 }

@@ -27,7 +27,7 @@
 #define GROW_STEP 1000000
 /* Twice what the index takes in one write. */
 #define COMPARED 500000
-#define COMPARISONS 5
+#define COMPARISONS 9
 #define ROUNDS_MAX 32
 
 static atomic_uint syncs; /* of this program, liblmdb's included */
