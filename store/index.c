@@ -25,9 +25,8 @@
 
 struct index {
 	struct index_file file;
-	struct index_filter filter;
-	bool filter_wanted;
-	atomic_bool filter_whole; /* it has all keys; until then it is no use */
+	struct index_filter filter; /* without parts: there is none */
+	atomic_bool filter_whole;   /* it has all keys; until then it is no use */
 	/* Writer thread's own. */
 	struct index_tail tail; /* newer than frozen */
 	int64_t flushed_at_ms;
@@ -133,7 +132,7 @@ index_thread(void *context)
 {
 	struct index *ix = context;
 	struct err e;
-	enum rc rc = ix->filter_wanted && !atomic_load(&ix->filter_whole) ? restore_filter(ix, &e) : RC_OK;
+	enum rc rc = ix->filter.part_count > 0 && !atomic_load(&ix->filter_whole) ? restore_filter(ix, &e) : RC_OK;
 	/* An index that was closed in order is believed until here, and whoever looks into it would find out sooner or later. */
 	if (rc == RC_CORRUPT)
 		note(ix, err_set(&e, RC_IO, "log.index",
@@ -228,7 +227,7 @@ void
 index_add(struct index *ix, const struct index_key *key, const struct index_entry *entry)
 {
 	keytab_add(&ix->tail.keys, key, entry);
-	if (ix->filter_wanted)
+	if (ix->filter.part_count > 0)
 		index_filter_add(&ix->filter, key);
 }
 
@@ -286,8 +285,8 @@ open_file(struct index *ix, struct err *e)
 	size_t keys;
 	enum rc rc = index_file_open(&ix->file, &ix->tail.cover, &keys, e);
 	index_filter_free(&ix->filter);
-	index_filter_init(&ix->filter, rc == RC_OK ? keys : 0);
-	ix->filter_wanted = rc == RC_OK && keys <= FILTER_KEYS_MAX;
+	if (rc == RC_OK && keys <= FILTER_KEYS_MAX)
+		index_filter_init(&ix->filter, keys);
 	atomic_store(&ix->filter_whole, rc == RC_OK && keys == 0);
 	return rc;
 }

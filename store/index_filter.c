@@ -86,9 +86,11 @@ void
 index_filter_add(struct index_filter *f, const struct index_key *key)
 {
 	const struct index_filter_part *last = &f->parts[f->part_count - 1];
-	size_t bytes = bytes_of(f), left = INDEX_FILTER_BYTES_MAX - bytes;
-	if (last->keys >= last->room && f->part_count < COUNT_OF(f->parts) && left >= INDEX_FILTER_BYTES_MIN)
-		add_part(f, within(2 * bytes, INDEX_FILTER_BYTES_MIN, left));
+	if (last->keys >= last->room && f->part_count < COUNT_OF(f->parts)) {
+		size_t bytes = bytes_of(f), left = INDEX_FILTER_BYTES_MAX - bytes;
+		if (left >= INDEX_FILTER_BYTES_MIN)
+			add_part(f, within(2 * bytes, INDEX_FILTER_BYTES_MIN, left));
+	}
 	add_to(&f->parts[f->part_count - 1], key);
 }
 
